@@ -1,0 +1,35 @@
+# make demo: set everything up and run the main job.   make test: the fast tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+
+.PHONY: setup demo test test-slow lint format benchmark clean
+
+setup:
+	@sh tools/setup.sh "$(PYTHON)" "$(VENV)"
+
+demo: setup
+	$(BIN)/cinc-ecg demo --out demo
+
+test: setup
+	$(BIN)/python -m pytest -n auto
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The published table: make benchmark DATA=folder-with-WFDB-records (simulated records otherwise).
+benchmark: setup
+	$(BIN)/python -m benchmarks.run $(if $(DATA),--data $(DATA)) --out docs/benchmarks.md
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info
