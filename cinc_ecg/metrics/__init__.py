@@ -1,0 +1,1 @@
+"""Scores: the Challenge's official metrics to the last digit, and others beside them."""
