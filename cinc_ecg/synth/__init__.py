@@ -1,0 +1,1 @@
+"""Simulated electrocardiograms, pages rendered from signals, and artefacts, all with exact truth."""

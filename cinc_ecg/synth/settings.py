@@ -1,0 +1,151 @@
+"""How a page is printed: one frozen dataclass per concern, collected in `PageSettings`. Lengths in page mm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Rgb = tuple[int, int, int]
+
+LETTER_MM = (279.4, 215.9)
+A4_MM = (297.0, 210.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PaperSettings:
+    """The sheet: size (width, height), resolution of the picture, colour."""
+
+    size_mm: tuple[float, float] = LETTER_MM
+    dpi: float = 200.0
+    colour: Rgb = (255, 255, 255)
+
+    @property
+    def px_per_mm(self) -> float:
+        return self.dpi / 25.4
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """(width, height) of the picture."""
+        width, height = (round(side * self.px_per_mm) for side in self.size_mm)
+        return width, height
+
+
+@dataclass(frozen=True, slots=True)
+class GridSettings:
+    """The printed grid.
+
+    Attributes:
+        style: "solid" lines, "dotted" lines, "dots" at the crossings only, or "none".
+        minor, major: Whether the 1 mm and the 5 mm lines are there.
+        offset_mm: Page position of one major crossing.
+    """
+
+    style: Literal["solid", "dotted", "dots", "none"] = "solid"
+    minor: bool = True
+    major: bool = True
+    minor_colour: Rgb = (254, 223, 219)
+    major_colour: Rgb = (255, 0, 0)
+    minor_width_mm: float = 0.1764
+    major_width_mm: float = 0.1764
+    offset_mm: tuple[float, float] = (0.0, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutSettings:
+    """Which lead stands where.
+
+    Attributes:
+        template: A name of `cinc_ecg.layouts.TEMPLATES`.
+        columns: "sequential" (each column continues the one before) or "simultaneous" (all start at 0 s).
+        column_s: Seconds per column; None = what fits, at most the record over the number of columns.
+        order: Leads in reading order replacing the template's (row by row, rhythm rows not included), or None.
+        left_mm: Page x of the first sample.
+        right_mm: Margin kept free at the right.
+        baselines_mm: Page y of each row's 0 mV from the top, or None = evenly from `top_mm` to `bottom_mm`.
+        top_mm, bottom_mm: First and last baseline when `baselines_mm` is None; None = the 3x4+1 standard's, scaled
+            to the page.
+        inverted_sign: Print Cabrera's aVR as "-aVR".
+    """
+
+    template: str = "3x4+1"
+    columns: Literal["sequential", "simultaneous"] = "sequential"
+    column_s: float | None = None
+    order: tuple[str, ...] | None = None
+    left_mm: float = 15.0
+    right_mm: float = 8.0
+    baselines_mm: tuple[float, ...] | None = None
+    top_mm: float | None = None
+    bottom_mm: float | None = None
+    inverted_sign: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleSettings:
+    """Paper speed, gain and the calibration pulse; `chest_mm_per_mv` overrides the gain of V leads.
+
+    `clip_mm` cuts the trace at that distance from its baseline, as a saturated writer does.
+    """
+
+    mm_per_s: float = 25.0
+    mm_per_mv: float = 10.0
+    chest_mm_per_mv: float | None = None
+    pulse: Literal["left", "right", "none"] = "left"
+    pulse_width_mm: float = 5.0
+    clip_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PenSettings:
+    """The trace's pen. `fade` 0..1 takes ink from fast strokes, `breaks` 0..1 leaves small thermal gaps."""
+
+    width_mm: float = 0.2646
+    colour: Rgb = (38, 38, 38)
+    density: float = 1.0
+    fade: float = 0.0
+    breaks: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TextSettings:
+    """Lead names, header block (its lines are given to `render`) and calibration text.
+
+    Attributes:
+        font: File name of a font shipped with matplotlib, or "builtin" for Pillow's own.
+        name_position: Where the lead name stands relative to the start of its panel.
+        name_style: "plain" (aVR), "upper" (AVR), "lead" (Lead I), "colon" (V1:).
+        show_header, show_scale, show_names: What is printed at all.
+        scale_text: Printed speed and gain; None = from the calibration.
+    """
+
+    font: str = "DejaVuSans.ttf"
+    colour: Rgb = (0, 0, 0)
+    name_height_mm: float = 3.75
+    name_position: Literal["below", "above", "inside", "left"] = "below"
+    name_style: Literal["plain", "upper", "lead", "colon"] = "plain"
+    show_names: bool = True
+    show_header: bool = True
+    show_scale: bool = True
+    header_height_mm: float = 3.75
+    scale_text: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeparatorSettings:
+    """Marks between the columns of a row: a short bar, a bar pair, dotted, over the full height, or none."""
+
+    style: Literal["bar", "pair", "dotted", "full", "none"] = "bar"
+    width_mm: float = 0.76
+    height_mm: float = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class PageSettings:
+    """Everything about a printed page; the defaults draw the Challenge's standard page."""
+
+    paper: PaperSettings = field(default_factory=PaperSettings)
+    grid: GridSettings = field(default_factory=GridSettings)
+    layout: LayoutSettings = field(default_factory=LayoutSettings)
+    scale: ScaleSettings = field(default_factory=ScaleSettings)
+    pen: PenSettings = field(default_factory=PenSettings)
+    text: TextSettings = field(default_factory=TextSettings)
+    separators: SeparatorSettings = field(default_factory=SeparatorSettings)
