@@ -1,0 +1,207 @@
+"""How much trace ink lies on each pixel of a rectified row, with paper, shading and grid taken out.
+
+One linear projection of RGB serves the whole page: Fisher's discriminant between the trace's colour and everything
+that is not trace (paper, grid, noise), so a coloured grid is nulled where colour allows it and channels are averaged
+where it does not. What is left of the grid (black-and-white pages) is modelled as a backdrop of row and column
+profiles, which a rectified page makes possible: grid lines run along rows and columns, a trace does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cinc_ecg.types import Strip
+
+F32 = NDArray[np.float32]
+
+#: Side of the blocks over which the paper's brightness is taken to be constant.
+_SHADE_BLOCK_MM = 4.0
+#: Period of the grid's coarse lines; profiles are compared across it.
+_GRID_PERIOD_MM = 5.0
+#: Share of a strip's pixels that are surely trace or text: a 0.25 mm pen over 48 mm covers about 0.6 %.
+_SEED_SHARE = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """The page's projection: `darkness = offset - pixel @ weights`, for pixels divided by the local shading.
+
+    Attributes:
+        paper: (3,) median colour of the flat-fielded paper.
+        weights: (3,) projection; a pixel of full trace ink maps to 1, paper to 0.
+    """
+
+    paper: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """Ink on one strip.
+
+    Attributes:
+        darkness: (height, width) 0 = paper, 1 = trace ink; the remaining grid included.
+        backdrop: (height, width) what the grid alone would show, 0..1.
+        noise: Standard deviation of `darkness` on blank paper.
+    """
+
+    darkness: F32
+    backdrop: F32
+    noise: float
+
+    def trace(self) -> F32:
+        """Return the trace's own coverage: ink is opaque, so it shows in the part the grid leaves free."""
+        free = np.maximum(1.0 - self.backdrop, 0.15)
+        cover: F32 = (self.darkness - self.backdrop) / free
+        return cover
+
+
+def shading(strip: Strip) -> F32:
+    """Return the paper's relative brightness as a small field over the strip (block medians, smoothed)."""
+    grey = cv2.cvtColor(strip.pixels, cv2.COLOR_RGB2GRAY)
+    block = max(8, round(_SHADE_BLOCK_MM * strip.px_per_mm))
+    height, width = grey.shape
+    rows, columns = max(1, height // block), max(1, width // block)
+    cut = grey[: rows * (height // rows), : columns * (width // columns)]
+    cells = cut.reshape(rows, height // rows, columns, width // columns)[:, ::2, :, ::2]
+    field = np.median(cells, axis=(1, 3)).astype(np.float32)
+    if strip.valid is not None:
+        inside = strip.valid[: cut.shape[0], : cut.shape[1]].reshape(
+            cells.shape[0], height // rows, columns, -1
+        )
+        field[inside[:, ::4, :, ::4].mean(axis=(1, 3)) < 0.9] = np.nan
+        level = float(np.nanmedian(field)) if np.isfinite(field).any() else 255.0
+        field = np.where(np.isfinite(field), field, np.float32(level))
+    if min(field.shape) >= 3:
+        field = cv2.medianBlur(field, 3)
+    return np.maximum(field, 16.0) / 255.0
+
+
+def _flat(strip: Strip, step: int) -> F32:
+    """Return every `step`-th column of the strip divided by its shading."""
+    pixels = strip.pixels[:, ::step].astype(np.float32)
+    field = cv2.resize(shading(strip), pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    flat: F32 = pixels / field[..., None]
+    if strip.valid is not None:
+        flat = np.where(strip.valid[:, ::step, None], flat, np.float32(255.0))
+    return flat
+
+
+def page_colours(strips: Sequence[Strip]) -> Colours:
+    """Estimate the page's colour projection from a sample of its strips.
+
+    Seeds are the darkest pixels that neither a row nor a column profile explains; their median is the ink's colour d
+    (relative to paper). With the scatter C of all other pixels, w = C^-1 d / (d' C^-1 d) shows ink best.
+
+    Args:
+        strips: The page's rows.
+
+    Returns:
+        The projection for `ink_map`.
+    """
+    chosen = list(strips)[:: max(1, len(strips) // 4)][:5]
+    samples = [_flat(strip, 4) for strip in chosen]
+    paper = np.median(np.concatenate([s[::3].reshape(-1, 3) for s in samples]), axis=0)
+    density, excess = [], []
+    for sample in samples:
+        dens = np.asarray(paper, np.float32) - sample
+        lines = np.median(dens, axis=1, keepdims=True) + np.median(dens, axis=0, keepdims=True)
+        rest = np.ascontiguousarray((dens - np.maximum(lines, 0.0)).sum(axis=2))
+        density.append(dens.reshape(-1, 3))
+        excess.append(cv2.blur(rest, (1, 3)).ravel())
+    dens_all, excess_all = np.concatenate(density), np.concatenate(excess)
+    seed_level = np.quantile(excess_all, 1.0 - _SEED_SHARE)
+    ink = np.median(dens_all[excess_all >= seed_level], axis=0).astype(np.float64)
+    other = dens_all[excess_all < 0.3 * seed_level].astype(np.float64)
+    scatter = np.cov(other.T) if len(other) > 10 else np.eye(3)
+    weights = np.linalg.solve(scatter + np.eye(3) * (1.0 + 1e-3 * np.trace(scatter)), ink)
+    gain = float(weights @ ink)
+    if gain <= 1e-9:  # nothing darker than paper: any projection does
+        return Colours(paper, np.full(3, 1.0 / 765.0))
+    return Colours(paper, weights / gain)
+
+
+def ink_map(strip: Strip, colours: Colours) -> Ink:
+    """Project a strip on the page's ink axis and model what is left of the grid.
+
+    Args:
+        strip: A rectified row.
+        colours: From `page_colours`.
+
+    Returns:
+        The strip's `Ink`.
+    """
+    value = _project(strip, colours)
+    backdrop = _backdrop(value, strip.px_per_mm)
+    rest = value - backdrop
+    sample = rest[::3, ::3]
+    noise = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
+    return Ink(value, backdrop, max(noise, 0.004))
+
+
+def _project(strip: Strip, colours: Colours) -> F32:
+    """Return offset - (pixel / shading) @ weights, zero outside the picture."""
+    kernel = colours.weights.astype(np.float32).reshape(1, 3)
+    projected = cv2.transform(strip.pixels.astype(np.float32), kernel)
+    field = cv2.resize(shading(strip), strip.pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    value: F32 = np.float32(colours.paper @ colours.weights) - projected / field
+    if strip.valid is not None:
+        value = np.where(strip.valid, value, np.float32(0.0))
+    return value
+
+
+def _backdrop(value: F32, px_per_mm: float) -> F32:
+    """Return the grid's darkness from column and row profiles.
+
+    A column's median over the strip's height is its grid line; a row's median over a stretch of the strip likewise,
+    but a flat trace can fill a row, so a row is believed only as far as the rows one coarse period away show the same.
+    """
+    height, width = value.shape
+    columns = np.median(value[::2], axis=0)
+    period = _GRID_PERIOD_MM * px_per_mm
+    n_parts = max(1, round(width / (60.0 * px_per_mm)))
+    edges = np.linspace(0, width, n_parts + 1).astype(int)
+    parts = []
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        profile = np.median(value[:, start:stop:2], axis=1)
+        parts.append(np.minimum(profile, _folded(profile, period) + 0.03))
+    centres = (edges[:-1] + edges[1:]) / 2.0
+    rows = _between(np.stack(parts, axis=1), centres, width)
+    columns = np.clip(columns, 0.0, 0.95).astype(np.float32)
+    rows = np.clip(rows, 0.0, 0.95)
+    tone = float(np.clip(max(np.quantile(columns, 0.98), np.quantile(rows, 0.98)), 0.05, 1.0))
+    tone = max(tone, float(columns.max()), float(rows.max()))
+    # Two lines of one tone overlap: uncovered shares multiply.
+    backdrop: F32 = tone * (1.0 - (1.0 - rows / tone) * (1.0 - columns[None, :] / tone))
+    return backdrop
+
+
+def _folded(profile: NDArray[np.floating], period: float) -> NDArray[np.floating]:
+    """Return, per row, the median of the profile at whole periods from it (widened by a pixel for slack)."""
+    n = len(profile)
+    wide = np.maximum(np.maximum(profile, np.roll(profile, 1)), np.roll(profile, -1))
+    reach = int(n / period) + 1
+    index = np.arange(n)[:, None] + np.round(np.arange(-reach, reach + 1) * period).astype(int)
+    inside = (index >= 0) & (index < n) & (index != np.arange(n)[:, None])
+    values = np.where(inside, wide[np.clip(index, 0, n - 1)], np.nan)
+    lonely = ~inside.any(axis=1)
+    values[lonely] = 0.0
+    middle: NDArray[np.floating] = np.nanmedian(values, axis=1)
+    return middle
+
+
+def _between(parts: NDArray[np.floating], centres: NDArray[np.floating], width: int) -> F32:
+    """Interpolate the row profiles of the parts linearly along the strip."""
+    if parts.shape[1] == 1:
+        return np.repeat(parts, width, axis=1).astype(np.float32)
+    position = np.interp(np.arange(width), centres, np.arange(len(centres)))
+    left = np.minimum(position.astype(int), parts.shape[1] - 2)
+    share = (position - left).astype(np.float32)
+    parts = parts.astype(np.float32)
+    mixed: F32 = parts[:, left] * (1 - share) + parts[:, left + 1] * share
+    return mixed

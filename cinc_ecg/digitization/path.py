@@ -1,0 +1,89 @@
+"""The course of each trace through its strip: a shortest path over ink.
+
+Moving over ink is almost free in any direction, over paper it costs. Within a column the path may climb any height,
+so a QRS complex as steep as the pen allows is one connected piece of ink and not a jump. All rows of a page are
+solved in one sweep over the columns; each step is a min-plus product with |C(r) - C(r')|, C the running cost of
+climbing, done exactly with two cumulative minima.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PathCosts:
+    """Weights of the path search, per pixel unless stated.
+
+    Attributes:
+        across: Cost of one column on bare paper.
+        climb: Cost of one row climbed on bare paper.
+        climb_ink: Cost of one row climbed on ink.
+        stray_per_mm: Cost of one column per millimetre away from the baseline.
+    """
+
+    across: float = 1.0
+    climb: float = 0.3
+    climb_ink: float = 0.004
+    stray_per_mm: float = 0.004
+
+
+def trace_paths(
+    cover: Sequence[F32],
+    baseline_px: Sequence[float],
+    px_per_mm: float,
+    costs: PathCosts = PathCosts(),
+) -> list[NDArray[np.intp]]:
+    """Find one path per strip.
+
+    Args:
+        cover: Per strip (height, width) trace coverage, 0..1.
+        baseline_px: Row index about which each trace runs.
+        px_per_mm: Scale of the strips.
+        costs: Weights.
+
+    Returns:
+        Per strip (width,) row index at which the path leaves each column.
+    """
+    height = max(c.shape[0] for c in cover)
+    width = max(c.shape[1] for c in cover)
+    paper = np.ones((width, len(cover), height), np.float32)
+    stray = np.zeros((len(cover), height), np.float32)
+    for k, (image, base) in enumerate(zip(cover, baseline_px, strict=True)):
+        rows, columns = image.shape
+        paper[:columns, k, :rows] = 1.0 - np.clip(image, 0.0, 1.0).T
+        stray[k] = costs.stray_per_mm * np.abs(np.arange(height) - base) / px_per_mm
+        stray[k, rows:] = 1e3
+    level = np.cumsum(costs.climb * paper + np.float32(costs.climb_ink), axis=2, dtype=np.float32)
+    best = np.empty_like(paper)
+    best[0] = costs.across * paper[0] + stray
+    for c in range(1, width):
+        climb, previous = level[c], best[c - 1]
+        up = np.minimum.accumulate(previous - climb, axis=1) + climb
+        down = np.minimum.accumulate((previous + climb)[:, ::-1], axis=1)[:, ::-1] - climb
+        np.minimum(up, down, out=up)
+        up += costs.across * paper[c]
+        up += stray
+        if c % 64 == 0:
+            up -= up.min(axis=1, keepdims=True)
+        best[c] = up
+    exits = _backtrack(best, level)
+    return [exits[: image.shape[1], k] for k, image in enumerate(cover)]
+
+
+def _backtrack(best: F32, level: F32) -> NDArray[np.intp]:
+    """Follow the minima back; the predecessor of r is argmin over r' of best + |C(r) - C(r')|."""
+    width, n_strips, _ = best.shape
+    index = np.arange(n_strips)
+    exits = np.empty((width, n_strips), np.intp)
+    exits[-1] = best[-1].argmin(axis=1)
+    for c in range(width - 1, 0, -1):
+        here = level[c][index, exits[c]][:, None]
+        exits[c - 1] = (best[c - 1] + np.abs(level[c] - here)).argmin(axis=1)
+    return exits
