@@ -1,0 +1,137 @@
+"""Ink of a rectified page with its grid taken away: what names, text, pulses and ticks are looked
+for in.
+
+Text and trace are neutral and dark, the grid is coloured or lighter, and where it is neither, its
+lines are the only thing on the page that runs straight along an axis for centimetres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FloatMap = NDArray[np.float32]
+Box = tuple[float, float, float, float]
+
+#: Resolution at which marks are read: 2 mm letters are 12 px high; finer pages are reduced to it.
+WORK_PX_PER_MM = 6.0
+#: The darkest pixels that set the ink level: trace and text together cover about one per cent of a
+#: page.
+_INK_SHARE = 0.003
+#: A grid line shows on both sides of a pixel for at least this long; no stroke of a letter does.
+_LINE_REACH_MM = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class MarkInk:
+    """Ink evidence on the page.
+
+    Pixel (column c, row r) of `ink` lies at page position `origin_mm + (c, r) / px_per_mm`.
+
+    Attributes:
+        ink: (height, width) float32, 0 paper or grid, 1 full ink.
+        contrast: Darkness of full ink above the grid's, 0..1 of the paper's brightness.
+    """
+
+    ink: FloatMap
+    px_per_mm: float
+    origin_mm: tuple[float, float]
+    contrast: float
+
+    def box_mm(self, box_px: Box) -> Box:
+        """Return a pixel box (x1, y1 exclusive) in page millimetres."""
+        ox, oy = self.origin_mm
+        x0, y0, x1, y1 = ((edge - 0.5) / self.px_per_mm for edge in box_px)
+        return ox + x0, oy + y0, ox + x1, oy + y1
+
+    def box_px(self, box_mm: Box) -> Box:
+        """Return a box in page millimetres in pixels, the inverse of `box_mm`."""
+        ox, oy = self.origin_mm
+        x0, y0, x1, y1 = box_mm
+        k = self.px_per_mm
+        return (x0 - ox) * k + 0.5, (y0 - oy) * k + 0.5, (x1 - ox) * k + 0.5, (y1 - oy) * k + 0.5
+
+
+def mark_ink(
+    page: NDArray[np.uint8], px_per_mm: float, *, origin_mm: tuple[float, float] = (0.0, 0.0)
+) -> MarkInk:
+    """Return the ink of a rectified, upright page.
+
+    Method: darkness relative to the local paper, the least over the colour channels (a coloured
+    grid is bright in one of them), minus the level of axis-parallel lines, scaled so that the
+    page's darkest strokes are 1.
+
+    Args:
+        page: (height, width, 3) RGB or (height, width) grey, uint8; lines of the grid run along the
+        axes.
+        px_per_mm: Resolution of `page`.
+        origin_mm: Page position of pixel (0, 0).
+    """
+    if page.ndim == 2:
+        page = np.repeat(page[:, :, None], 3, axis=2)
+    if px_per_mm > 1.1 * WORK_PX_PER_MM:
+        page, px_per_mm, origin_mm = _reduced(page, px_per_mm, origin_mm)
+    dark = _darkness(page, px_per_mm)
+    lines = np.maximum(_line_level(dark, px_per_mm, 1), _line_level(dark, px_per_mm, 0))
+    above = dark - lines
+    flat = above[above > 0.02]
+    full = 0.5
+    if flat.size:
+        kth = max(flat.size - max(int(_INK_SHARE * dark.size), 1), 0)
+        full = float(np.mean(np.partition(flat, kth)[kth:]))
+    # An ink pixel on a grid line is as dark as one beside it, so the scale there is shorter.
+    room = np.maximum(full - lines, 0.35 * full)
+    ink = np.clip(above / room, 0.0, 1.0).astype(np.float32)
+    return MarkInk(ink, px_per_mm, origin_mm, full)
+
+
+def _reduced(
+    page: NDArray[np.uint8], px_per_mm: float, origin_mm: tuple[float, float]
+) -> tuple[NDArray[np.uint8], float, tuple[float, float]]:
+    """Return the page at the working resolution; its pixel (0, 0) lies a little further in."""
+    height, width = page.shape[:2]
+    factor = px_per_mm / WORK_PX_PER_MM
+    # A whole number of output pixels would change the scale by a different factor in x and y: warp
+    # instead.
+    size = (int(width / factor), int(height / factor))
+    blurred = cv2.GaussianBlur(page, (0, 0), 0.45 * factor) if factor > 1.3 else page
+    shift = 0.5 * (factor - 1.0)
+    matrix = np.array([[factor, 0.0, shift], [0.0, factor, shift]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    small = cv2.warpAffine(blurred, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    origin = (origin_mm[0] + shift / px_per_mm, origin_mm[1] + shift / px_per_mm)
+    return np.asarray(small, np.uint8), WORK_PX_PER_MM, origin
+
+
+def _darkness(page: NDArray[np.uint8], px_per_mm: float) -> FloatMap:
+    """Return 1 - pixel / paper, the least over the channels, lightly smoothed."""
+    height, width = page.shape[:2]
+    # The brightest of each 1.5 mm block is paper between grid lines; its median over 2 cm skips
+    # solid ink.
+    block = max(round(1.5 * px_per_mm), 1)
+    paper = cv2.dilate(page, np.ones((block, block), np.uint8))
+    size = (max(width // block, 1), max(height // block, 1))
+    small = cv2.medianBlur(cv2.resize(paper, size, interpolation=cv2.INTER_AREA), 13)
+    paper = np.maximum(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), 40)
+    brightest = np.zeros((height, width), np.float32)
+    for channel in range(3):
+        ratio = cv2.divide(page[..., channel], paper[..., channel], dtype=cv2.CV_32F)
+        np.maximum(brightest, ratio, out=brightest)
+    dark = 1.0 - np.minimum(brightest, 1.0)
+    return cv2.GaussianBlur(dark, (0, 0), 0.08 * px_per_mm).astype(np.float32)
+
+
+def _line_level(dark: FloatMap, px_per_mm: float, axis: int) -> FloatMap:
+    """Return how dark a straight line through each pixel along `axis` is.
+
+    That is the lesser mean of its two sides: an end of a stroke has only one.
+    """
+    n = max(round(_LINE_REACH_MM * px_per_mm), 2)
+    size = (n, 1) if axis == 1 else (1, n)
+    before = (n - 1, 0) if axis == 1 else (0, n - 1)
+    first = cv2.boxFilter(dark, -1, size, anchor=before, borderType=cv2.BORDER_REFLECT)
+    second = cv2.boxFilter(dark, -1, size, anchor=(0, 0), borderType=cv2.BORDER_REFLECT)
+    return np.minimum(first, second).astype(np.float32)

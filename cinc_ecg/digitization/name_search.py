@@ -1,0 +1,141 @@
+"""Looking for a drawn name at a place: how much of its ink is there, and how little around it.
+
+Unlike a correlation of boxes this bears a trace, a tick or a pulse that touches or crosses the
+name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from cinc_ecg.digitization.glyphs import font
+from cinc_ecg.digitization.mark_ink import FloatMap
+
+#: Ink this strong counts in full: thin strokes never reach the level of thick ones.
+_FULL = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnName:
+    """A name drawn in one face and size, as weights.
+
+    Attributes:
+        on: (n_glyphs, h, w) weights of each glyph's ink, sum 1.
+        off: (n_glyphs, h, w) weights of the paper around each glyph, sum 1.
+        pad: Margin of the maps around the ink box.
+        box: Ink box (width, height) in pixels.
+    """
+
+    on: FloatMap
+    off: FloatMap
+    pad: int
+    box: tuple[int, int]
+
+
+@lru_cache(maxsize=2048)
+def drawn_name(text: str, face: str, cap_px: int) -> DrawnName:
+    """Draw a name glyph by glyph and return the weights of its ink and surroundings."""
+    typeface = font(face, cap_px)
+    pad = max(round(0.28 * cap_px), 2)
+    width, height = int(typeface.getlength(text)) + 2 * cap_px, 3 * cap_px
+    glyphs = []
+    for i, glyph in enumerate(text):
+        x = typeface.getlength(text[: i + 1]) - typeface.getlength(glyph)
+        picture = Image.new("L", (width, height), 0)
+        ImageDraw.Draw(picture).text((cap_px + x, cap_px // 2), glyph, font=typeface, fill=255)
+        glyphs.append(np.asarray(picture, np.float32) / 255.0)
+    stack = np.stack(glyphs)
+    whole = stack.max(axis=0)
+    rows, columns = np.flatnonzero(whole.max(axis=1) > 0.3), np.flatnonzero(whole.max(axis=0) > 0.3)
+    cut = (
+        slice(rows[0] - pad, rows[-1] + 1 + pad),
+        slice(columns[0] - pad, columns[-1] + 1 + pad),
+    )
+    near = _dilate(whole, 1 + 2 * max(round(0.06 * cap_px), 1)) > 0.2
+    on, off = [], []
+    for glyph_ink in stack:
+        halo = (_dilate(glyph_ink, 1 + 2 * pad) > 0.5) & ~near
+        on.append(glyph_ink[cut] / max(float(glyph_ink.sum()), 1e-6))
+        off.append(halo[cut] / max(float(halo.sum()), 1.0))
+    size = (int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1)
+    return DrawnName(np.stack(on), np.stack(off).astype(np.float32), pad, size)
+
+
+def _dilate(ink: FloatMap, size: int) -> FloatMap:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return np.asarray(cv2.dilate(ink, kernel), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A drawn name laid over the page: its ink box in pixels, agreement per glyph (-1..1)."""
+
+    text: str
+    face: str
+    cap_px: int
+    box: tuple[float, float, float, float]
+    glyphs: tuple[float, ...]
+
+    @property
+    def agreement(self) -> float:
+        """Half the mean, half the worst glyph: every glyph must be there."""
+        return 0.5 * (sum(self.glyphs) / len(self.glyphs) + min(self.glyphs))
+
+
+def saturate(ink: FloatMap) -> FloatMap:
+    """Bring strong strokes to one level, as `lay_over` and `agreement_map` expect."""
+    return np.asarray(np.minimum(ink / _FULL, 1.0), np.float32)
+
+
+def agreement_map(ink: FloatMap, name: DrawnName) -> FloatMap:
+    """Return the mean agreement with the padded top-left corner of the name at every pixel."""
+    kernel = (name.on - name.off).mean(axis=0)
+    if ink.shape[0] < kernel.shape[0] or ink.shape[1] < kernel.shape[1]:
+        return np.full((1, 1), -1.0, np.float32)
+    return np.asarray(cv2.matchTemplate(ink, kernel, cv2.TM_CCORR), np.float32)
+
+
+def lay_over(
+    ink: FloatMap, window: tuple[int, int, int, int], texts: Sequence[str], face: str, cap_px: int
+) -> list[Match]:
+    """Lay each name over the best place for the corner of its ink box inside a window.
+
+    Args:
+        ink: Saturated ink of the page.
+        window: Pixel range (x0, y0, x1, y1), ends included, of the ink box's top-left corner.
+    """
+    matches = []
+    for text in texts:
+        name = drawn_name(text, face, cap_px)
+        x0, y0 = max(window[0] - name.pad, 0), max(window[1] - name.pad, 0)
+        h, w = name.on.shape[1:]
+        crop = ink[y0 : window[3] - name.pad + h, x0 : window[2] - name.pad + w]
+        scores = agreement_map(crop, name)
+        _, best, _, (dx, dy) = cv2.minMaxLoc(scores)
+        if best <= 0.1:
+            continue
+        left, top = x0 + dx, y0 + dy
+        glyphs = _glyph_agreement(ink, name, left, top)
+        x, y = left + name.pad, top + name.pad
+        box = (float(x), float(y), float(x + name.box[0]), float(y + name.box[1]))
+        matches.append(Match(text, face, cap_px, box, glyphs))
+    return sorted(matches, key=lambda m: -m.agreement)
+
+
+def _glyph_agreement(ink: FloatMap, name: DrawnName, left: int, top: int) -> tuple[float, ...]:
+    """Return each glyph's ink minus its surroundings, the best over shifts of one pixel."""
+    h, w = name.on.shape[1:]
+    padded = np.zeros((h + 2, w + 2), np.float32)
+    part = ink[max(top - 1, 0) : top + h + 1, max(left - 1, 0) : left + w + 1]
+    oy, ox = (1 if top < 1 else 0), (1 if left < 1 else 0)
+    padded[oy : oy + part.shape[0], ox : ox + part.shape[1]] = part
+    shifts = np.lib.stride_tricks.sliding_window_view(padded, (h, w)).reshape(9, -1)
+    return tuple(
+        float(v) for v in (shifts @ (name.on - name.off).reshape(len(name.on), -1).T).max(0)
+    )

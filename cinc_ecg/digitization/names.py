@@ -1,0 +1,102 @@
+"""Printed lead names of a rectified page, read without trained weights.
+
+First the names that stand free are read as words of separate glyphs; they tell the page's letter
+height and face. With those, names that touch the trace, the grid or each other are looked for where
+rows and columns of the names already read lead one to expect them, by how much of a drawn name's
+ink is there and how little around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cinc_ecg.digitization.mark_ink import MarkInk, mark_ink
+from cinc_ecg.digitization.mark_words import Piece, find_pieces, group_words
+from cinc_ecg.digitization.name_reading import Reading, read_words, with_sign
+from cinc_ecg.leads import canonical_lead
+from cinc_ecg.types import LeadName
+
+#: Scores below this are not reported.
+_MIN_SCORE = 0.15
+
+
+def find_names(
+    page: NDArray[np.uint8], px_per_mm: float, *, origin_mm: tuple[float, float] = (0.0, 0.0)
+) -> list[LeadName]:
+    """Find the lead names printed on a rectified, upright page.
+
+    Args:
+        page: (height, width, 3) RGB or (height, width) grey, uint8. Pixel (column c, row r) lies at
+        page position
+            `origin_mm + (c, r) / px_per_mm`; 6 to 8 px/mm serve best.
+
+    Returns:
+        At most one name per place, the surest first.
+    """
+    return names_on(mark_ink(page, px_per_mm, origin_mm=origin_mm))
+
+
+def names_on(marks: MarkInk) -> list[LeadName]:
+    """Find lead names on the ink of a page (`mark_ink`), as `find_names` does."""
+    pieces = find_pieces(marks)
+    readings = [with_sign(r, marks) for r in read_words(group_words(pieces))]
+    readings = [_isolated(r, pieces) for r in readings]
+    readings = _of_one_style(readings)
+    kept = sorted((r for r in readings if r.score >= _MIN_SCORE), key=lambda r: -r.score)
+    return [_lead_name(marks, r) for r in kept]
+
+
+def _lead_name(marks: MarkInk, reading: Reading) -> LeadName:
+    lead = canonical_lead(reading.text) or reading.text
+    return LeadName(lead, marks.box_mm(reading.box), round(reading.score, 3), reading.inverted)
+
+
+def _isolated(reading: Reading, pieces: Sequence[Piece]) -> Reading:
+    """Lower the score of a word that stands in a line of text."""
+    x0, y0, x1, y1 = reading.box
+    reach = 1.1 * (y1 - y0)
+    for p in pieces:
+        beside = x0 - reach < p.x1 <= x0 or x1 <= p.x0 < x1 + reach
+        overlap = min(p.y1, y1) - max(p.y0, y0)
+        if beside and overlap > 0.6 * min(p.height, y1 - y0) and p.height < 1.5 * (y1 - y0):
+            return replace(reading, score=0.3 * reading.score)
+    return reading
+
+
+def _of_one_style(readings: Sequence[Reading]) -> list[Reading]:
+    """Weigh readings by the letter height that the page's sure names share, bars also by their
+    place.
+
+    All names of a page have one size; a bar that is an "I" stands under another name or beside one.
+    """
+    sure = [r for r in readings if r.score > 0.5 and "v" in r.text.casefold()]
+    if len(sure) < 2:
+        return list(readings)
+    caps = np.array([r.cap_px for r in sure])
+    weights = np.array([[_near(a, b) for a in caps] for b in caps]).sum(axis=1)
+    cap = float(np.median(caps[weights >= weights.max() - 1e-9]))
+    weighed = []
+    for r in readings:
+        score = r.score * float(np.exp(-0.5 * (np.log(r.cap_px / cap) / 0.12) ** 2))
+        if set(r.text) == {"I"} and not _in_line(
+            r, [s for s in readings if s is not r and s.score > 0.4], cap
+        ):
+            score *= 0.4 if len(r.text) == 1 else 0.7
+        weighed.append(replace(r, score=score))
+    return weighed
+
+
+def _near(a: float, b: float) -> float:
+    return float(np.exp(-0.5 * (np.log(a / b) / 0.06) ** 2))
+
+
+def _in_line(reading: Reading, others: Sequence[Reading], cap: float) -> bool:
+    """Tell whether another name begins at the same x or stands on the same line."""
+    return any(
+        abs(o.box[0] - reading.box[0]) < 0.5 * cap or abs(o.box[3] - reading.box[3]) < 0.5 * cap
+        for o in others
+    )
