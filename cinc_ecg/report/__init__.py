@@ -1,0 +1,1 @@
+"""Pictures for people: overlays on the source and clean replots."""
