@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from cinc_ecg.errors import ConfigError
+
 FloatMap = NDArray[np.float32]
 
 #: Faces the templates are drawn from: sans, serif and typewriter, two weights; matplotlib installs
@@ -69,7 +71,12 @@ def font(face: str, cap_px: int) -> ImageFont.FreeTypeFont:
     """Return a face at a size whose capital V is about `cap_px` high."""
     path = font_path(face)
     if path is None:
-        return ImageFont.load_default(cap_px * 1.4)
+        fallback = ImageFont.load_default(cap_px * 1.4)
+        if not isinstance(fallback, ImageFont.FreeTypeFont):
+            raise ConfigError(
+                "No fonts to read lead names with: install matplotlib, it brings them."
+            )
+        return fallback
     trial = ImageFont.truetype(str(path), 200)
     _, top, _, bottom = trial.getbbox("V")
     return ImageFont.truetype(str(path), 200.0 * cap_px / (bottom - top))

@@ -21,6 +21,8 @@ WORK_PX_PER_MM = 6.0
 #: The darkest pixels that set the ink level: trace and text together cover about one per cent of a
 #: page.
 _INK_SHARE = 0.003
+#: No printed stroke is wider than this; wider darkness is shadow, dirt or the table.
+_STROKE_MM = 2.0
 #: A grid line shows on both sides of a pixel for at least this long; no stroke of a letter does.
 _LINE_REACH_MM = 6.0
 
@@ -109,12 +111,13 @@ def _reduced(
 def _darkness(page: NDArray[np.uint8], px_per_mm: float) -> FloatMap:
     """Return 1 - pixel / paper, the least over the channels, lightly smoothed."""
     height, width = page.shape[:2]
-    # The brightest of each 1.5 mm block is paper between grid lines; its median over 2 cm skips
-    # solid ink.
-    block = max(round(1.5 * px_per_mm), 1)
-    paper = cv2.dilate(page, np.ones((block, block), np.uint8))
-    size = (max(width // block, 1), max(height // block, 1))
-    small = cv2.medianBlur(cv2.resize(paper, size, interpolation=cv2.INTER_AREA), 13)
+    # Closing fills every stroke and grid line and follows shadows down to a few millimetres.
+    small = cv2.resize(
+        page, (max(width // 2, 1), max(height // 2, 1)), interpolation=cv2.INTER_AREA
+    )
+    size = 2 * round(0.5 * _STROKE_MM * px_per_mm / 2) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
+    small = cv2.GaussianBlur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), (0, 0), size / 2)
     paper = np.maximum(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), 40)
     brightest = np.zeros((height, width), np.float32)
     for channel in range(3):

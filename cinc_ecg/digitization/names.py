@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 
 from cinc_ecg.digitization.mark_ink import MarkInk, mark_ink
 from cinc_ecg.digitization.mark_words import Piece, find_pieces, group_words
+from cinc_ecg.digitization.name_places import (
+    Style,
+    best_per_place,
+    page_style,
+    search_bars,
+    search_v_names,
+)
 from cinc_ecg.digitization.name_reading import Reading, read_words, with_sign
 from cinc_ecg.leads import canonical_lead
 from cinc_ecg.types import LeadName
@@ -43,9 +50,14 @@ def find_names(
 def names_on(marks: MarkInk) -> list[LeadName]:
     """Find lead names on the ink of a page (`mark_ink`), as `find_names` does."""
     pieces = find_pieces(marks)
-    readings = [with_sign(r, marks) for r in read_words(group_words(pieces))]
-    readings = [_isolated(r, pieces) for r in readings]
-    readings = _of_one_style(readings)
+    readings = read_words(group_words(pieces))
+    style = page_style(readings)
+    readings = best_per_place([*readings, *search_v_names(marks, style)])
+    style = page_style(readings)
+    if style is not None:
+        readings = best_per_place([*readings, *search_bars(marks, style, readings)])
+    readings = [_isolated(with_sign(r, marks), pieces) for r in readings]
+    readings = _of_one_style(readings, style)
     kept = sorted((r for r in readings if r.score >= _MIN_SCORE), key=lambda r: -r.score)
     return [_lead_name(marks, r) for r in kept]
 
@@ -67,36 +79,26 @@ def _isolated(reading: Reading, pieces: Sequence[Piece]) -> Reading:
     return reading
 
 
-def _of_one_style(readings: Sequence[Reading]) -> list[Reading]:
-    """Weigh readings by the letter height that the page's sure names share, bars also by their
-    place.
-
-    All names of a page have one size; a bar that is an "I" stands under another name or beside one.
-    """
-    sure = [r for r in readings if r.score > 0.5 and "v" in r.text.casefold()]
-    if len(sure) < 2:
-        return list(readings)
-    caps = np.array([r.cap_px for r in sure])
-    weights = np.array([[_near(a, b) for a in caps] for b in caps]).sum(axis=1)
-    cap = float(np.median(caps[weights >= weights.max() - 1e-9]))
+def _of_one_style(readings: Sequence[Reading], style: Style | None) -> list[Reading]:
+    """Weigh readings by the letter height of the page's sure names, bars also by their place."""
+    if style is None:
+        return [replace(r, score=0.4 * r.score) if r.text == "I" else r for r in readings]
+    cap = style.cap_px
     weighed = []
     for r in readings:
         score = r.score * float(np.exp(-0.5 * (np.log(r.cap_px / cap) / 0.12) ** 2))
-        if set(r.text) == {"I"} and not _in_line(
-            r, [s for s in readings if s is not r and s.score > 0.4], cap
-        ):
-            score *= 0.4 if len(r.text) == 1 else 0.7
+        if set(r.text) == {"I"}:
+            others = [s for s in readings if s is not r and s.score > 0.5 and s.text != "I"]
+            score *= _place(r, others, cap) ** (2.0 if r.text == "I" else 0.5)
         weighed.append(replace(r, score=score))
     return weighed
 
 
-def _near(a: float, b: float) -> float:
-    return float(np.exp(-0.5 * (np.log(a / b) / 0.06) ** 2))
-
-
-def _in_line(reading: Reading, others: Sequence[Reading], cap: float) -> bool:
-    """Tell whether another name begins at the same x or stands on the same line."""
-    return any(
-        abs(o.box[0] - reading.box[0]) < 0.5 * cap or abs(o.box[3] - reading.box[3]) < 0.5 * cap
-        for o in others
-    )
+def _place(reading: Reading, others: Sequence[Reading], cap: float) -> float:
+    """Weigh readings by the letter height of the sure names, bars also by their place."""
+    level = any(abs(o.box[3] - reading.box[3]) < 0.4 * cap for o in others)
+    below = any(abs(o.box[0] - reading.box[0]) < 0.4 * cap for o in others)
+    leftmost = all(o.box[0] > reading.box[0] - cap for o in others)
+    if leftmost and (level or below):
+        return 1.0
+    return 0.8 if level and below else 0.6 if below else 0.5

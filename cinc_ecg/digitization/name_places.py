@@ -1,0 +1,174 @@
+"""Names that do not stand free: searched for by their V, bars where names are due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cinc_ecg.digitization.glyphs import FACES
+from cinc_ecg.digitization.mark_ink import FloatMap, MarkInk
+from cinc_ecg.digitization.name_reading import Reading
+from cinc_ecg.digitization.name_search import (
+    Match,
+    agreement_map,
+    drawn_name,
+    lay_over,
+    peaks,
+    rank_last_glyph,
+    saturate,
+)
+
+#: Heights of capitals tried when no name tells the page's own, in mm.
+_CAPS_MM = (2.0, 2.4, 2.9, 3.5, 4.2)
+_ANY_FACES = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif")
+#: Agreement at which a match is as likely right as wrong, and how fast that changes.
+_EVEN, _SLOPE = 0.58, 0.035
+_CHEST, _LIMB = "123456", "RLF"
+_BARS = ("III", "II", "I")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A page's lettering: height of capitals in pixels, and the faces most like its own."""
+
+    cap_px: int
+    faces: tuple[str, ...]
+
+
+def page_style(readings: Sequence[Reading]) -> Style | None:
+    """Return the style that the sure readings share, or None when there are fewer than two."""
+    sure = [r for r in readings if r.score > 0.5 and "v" in r.text.casefold()]
+    if len(sure) < 2:
+        return None
+    caps = np.array([r.cap_px for r in sure])
+    support = np.exp(-0.5 * (np.log(caps[:, None] / caps) / 0.06) ** 2).sum(axis=1)
+    cap = float(np.median(caps[support >= support.max() - 1e-9]))
+    sure = [r for r in sure if abs(np.log(r.cap_px / cap)) < 0.15]
+    votes = [r.votes for r in sure if max(r.votes) < 1.0] or [r.votes for r in sure]
+    order = np.argsort(-np.mean(votes, axis=0), kind="stable")
+    return Style(round(cap), tuple(FACES[i] for i in order[:2]))
+
+
+def search_v_names(marks: MarkInk, style: Style | None) -> list[Reading]:
+    """Find names with a V anywhere on the page: V1..V6, aVR, aVL, aVF."""
+    ink = saturate(marks.ink)
+    half = cv2.resize(ink, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    if style is None:
+        caps = [max(round(mm * marks.px_per_mm), 8) for mm in _CAPS_MM]
+        trials = [(face, cap, 14) for cap in caps for face in _ANY_FACES]
+    else:
+        trials = [(face, style.cap_px, 70) for face in style.faces]
+    matches: list[Reading] = []
+    for face, cap, most in trials:
+        letter = drawn_name("V", face, max(cap // 2, 4))
+        scores = agreement_map(np.asarray(half, np.float32), letter)
+        for x, y in peaks(scores, 0.36, max(cap // 4, 2), most):
+            at = (2 * (x + letter.pad), 2 * (y + letter.pad))
+            reading = _read_around_v(ink, at, face, cap)
+            if reading is not None:
+                matches.append(reading)
+    return best_per_place(matches)
+
+
+def _read_around_v(ink: FloatMap, at: tuple[int, int], face: str, cap: int) -> Reading | None:
+    """Read the name whose V has its top-left corner near `at`."""
+    x, y = at
+    slack = max(cap // 6, 3)
+    found = []
+    for text, rivals in (("V1", _CHEST), ("aVL", _LIMB), ("AVL", _LIMB)):
+        before = round(drawn_name(text[0], face, cap).box[0] * 1.05) if text[0] != "V" else 0
+        window = (x - before - slack, y - slack, x - before + slack, y + slack)
+        found += [lay_over(ink, window, text[:-1] + glyph, face, cap) for glyph in rivals]
+    matches = sorted((m for m in found if m is not None), key=lambda m: -m.agreement)
+    return _settle(ink, matches[0]) if matches and matches[0].agreement > 0.45 else None
+
+
+def _settle(ink: FloatMap, match: Match) -> Reading:
+    """Decide the last glyph of a match among its rivals and score it."""
+    rivals = _CHEST if match.text[-1] in _CHEST else _LIMB
+    ranked = rank_last_glyph(ink, match, rivals)
+    text = match.text[:-1] + ranked[0][1]
+    lead = ranked[0][0] - ranked[1][0] if len(ranked) > 1 else 0.0
+    present = _logistic((match.agreement - _EVEN) / _SLOPE)
+    score = present * _logistic((ranked[0][0] - 0.55) / 0.05) * _logistic((lead - 0.02) / 0.03)
+    votes = tuple(float(face == match.face) for face in FACES)
+    return Reading(text, match.box, 0.95 * score, float(match.cap_px), votes)
+
+
+def _logistic(value: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-value)))
+
+
+def search_bars(marks: MarkInk, style: Style, known: Sequence[Reading]) -> list[Reading]:
+    """Find I, II and III in the columns of the known names, the longest that is there.
+
+    A single bar is believed only at the height of another name; two or three in a column always.
+    """
+    ink = saturate(marks.ink)
+    cap = style.cap_px
+    sure = [r for r in known if r.score > 0.5 and r.text != "I"]
+    bases = [r.box[3] for r in sure]
+    found = []
+    for left in clusters([r.box[0] for r in sure], 0.6 * cap):
+        for text in _BARS:
+            for face in style.faces:
+                found += _search_column(ink, left, text, face, cap)
+    return [r for r in found if r.text != "I" or any(abs(r.box[3] - b) < 0.5 * cap for b in bases)]
+
+
+def _search_column(ink: FloatMap, left: float, text: str, face: str, cap: int) -> list[Reading]:
+    """Find bars whose left edge is within half a letter's height of `left`."""
+    name = drawn_name(text, face, cap)
+    x0 = max(round(left - 0.5 * cap) - name.pad, 0)
+    x1 = round(left + 0.5 * cap) - name.pad + name.on.shape[2]
+    found = []
+    for x, y in peaks(agreement_map(ink[:, x0:x1], name), 0.3, cap // 2, 60):
+        at = (x0 + x + name.pad, y + name.pad)
+        match = lay_over(ink, (*at, *at), text, face, cap)
+        reading = None if match is None else _bars_reading(match)
+        if reading is not None and reading.score > 0.1:
+            found.append(reading)
+    return found
+
+
+def _bars_reading(match: Match) -> Reading:
+    score = _logistic((match.agreement - 0.68) / 0.04) * (0.6 if match.text == "I" else 0.85)
+    return Reading(match.text, match.box, score, float(match.cap_px), (0.0,) * len(FACES))
+
+
+def clusters(values: Sequence[float], width: float) -> list[float]:
+    """Return the medians of runs of sorted values no further apart than `width`."""
+    groups: list[list[float]] = []
+    for value in sorted(values):
+        if groups and value - groups[-1][-1] <= width:
+            groups[-1].append(value)
+        else:
+            groups.append([value])
+    return [float(np.median(group)) for group in groups]
+
+
+def best_per_place(readings: Sequence[Reading]) -> list[Reading]:
+    """Keep the best of the readings whose boxes overlap; of bars the most, they contain fewer."""
+    kept: list[Reading] = []
+    for reading in sorted(readings, key=lambda r: (-_rank(r), r.box)):
+        if not any(_overlap(reading.box, other.box) > 0.3 for other in kept):
+            kept.append(reading)
+    return kept
+
+
+def _rank(reading: Reading) -> float:
+    bars = set(reading.text) == {"I"} and reading.score > 0.4
+    return reading.score + (0.5 * (len(reading.text) - 1) if bars else 0.0)
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    """Return the common area of two boxes over the smaller one's."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    least = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    return width * height / max(least, 1e-6)
