@@ -1,8 +1,9 @@
 """Anti-aliased polylines, boxes and line combs in NumPy, exact to a small part of a pixel.
 
-All functions work on *coverage*: a float32 array of the picture's size holding 0..1 ink per pixel; the centre of
-the top-left pixel is (0, 0). A stroke is the set of points within half a pen width of the line, so that
-ends and joins are round; a pixel's coverage is the overlap of that stroke with one pixel, taken across the line.
+All functions work on *coverage*: a float32 array of the picture's size holding 0..1 ink per pixel;
+the centre of the top-left pixel is (0, 0). A stroke is the set of points within half a pen width of
+the line, so that ends and joins are round; a pixel's coverage is the overlap of that stroke with
+one pixel, taken across the line.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ def draw_polyline(
 
     Args:
         coverage: (height, width) float32, changed in place.
-        points_px: (n, 2) centre line in image pixels; a NaN point lifts the pen. A lone point becomes a dot.
+        points_px: (n, 2) centre line in image pixels; a NaN point lifts the pen. A lone point
+            becomes a dot.
         width_px: Pen width; below one pixel the ink gets lighter instead of thinner.
-        density: Ink strength 0..1, one value or one per point (used for the segment that starts there).
+        density: Ink strength 0..1, one value or one per point (used for the segment that starts
+            there).
     """
     points = np.asarray(points_px, np.float64).reshape(-1, 2)
     starts, ends, which = _segments(points)
@@ -56,12 +59,13 @@ def draw_polyline(
 
 
 def _segments(points: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-    """Cut the line into short pieces: starts, ends, and the index of the point each piece belongs to."""
-    finite = np.isfinite(points).all(axis=1)
+    """Cut the line into short pieces: starts, ends, and the point each one belongs to."""
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
     joined = np.flatnonzero(finite[:-1] & finite[1:])
-    alone = finite.copy()
-    alone[:-1] &= ~finite[1:]
-    alone[1:] &= ~finite[:-1]
+    beside = np.zeros(len(points), bool)
+    beside[joined] = True
+    beside[joined + 1] = True
+    alone = finite & ~beside
     index = np.concatenate([joined, np.flatnonzero(alone)])
     start = points[index]
     end = np.concatenate([points[joined + 1], points[alone]])
@@ -85,7 +89,7 @@ def _stamp(
     half: float,
     ink: NDArray[np.float32],
 ) -> None:
-    """Put the pieces' coverage at the pixels of their bounding boxes; 32-bit, relative to each box's corner."""
+    """Put the pieces' coverage at the pixels of their bounding boxes (32-bit, box-relative)."""
     count = size[:, 0] * size[:, 1]
     owner = np.repeat(np.arange(len(count)), count)
     offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
@@ -108,7 +112,7 @@ def _stamp(
 
 
 def draw_box(coverage: Coverage, box_px: tuple[float, float, float, float]) -> None:
-    """Fill an upright rectangle (x0, y0, x1, y1) with its exact pixel areas, keeping the larger ink."""
+    """Fill an upright box (x0, y0, x1, y1) with its exact pixel areas, keeping the larger ink."""
     height, width = coverage.shape
     x0, y0, x1, y1 = box_px
     across = line_comb(width, np.array([(x0 + x1) / 2]), x1 - x0)
@@ -150,7 +154,8 @@ def blend(
 
     Args:
         pixels: (height, width, 3) uint8.
-        coverage: (h, w) ink; its top-left pixel lies at `corner` (column, row), fully or partly inside.
+        coverage: (h, w) ink; its top-left pixel lies at `corner` (column, row), fully or partly
+            inside.
         colour: RGB.
         corner: May be negative; what lies outside is dropped.
     """

@@ -1,1 +1,1 @@
-"""Simulated electrocardiograms, pages rendered from signals, and artefacts, all with exact truth."""
+"""Simulated electrocardiograms, rendered pages and artefacts, all with exact truth."""

@@ -1,8 +1,9 @@
-"""Where everything stands on the page: panels, pulses, separators and the pen's way, all in page mm."""
+"""Where everything stands on the page: panels, pulses, separators, the pen's way; in page mm."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,72 +37,47 @@ def arrange(signal: Signal, settings: PageSettings) -> Arrangement:
         settings: The page.
 
     Raises:
-        ConfigError: Unknown template, an order that does not fit it, or too many baselines or too few.
+        ConfigError: Unknown template, an order that does not fit it, or too many baselines or too
+            few.
     """
     template = _template(settings)
     baselines = _baselines(template, settings)
-    columns = template.n_columns
-    width_s = _printed_s(signal, settings)
-    column_s = settings.layout.column_s or width_s / columns
-    column_mm = column_s * settings.scale.mm_per_s
-    panels, windows = [], []
-    half_mm = _half_height(baselines)
+    column_s = settings.layout.column_s or _printed_s(signal, settings) / template.n_columns
+    panels: list[Panel] = []
+    windows: list[tuple[int, int]] = []
     for row, leads in enumerate(template.all_rows):
-        rhythm = row >= len(template.rows)
         for column, lead in enumerate(leads):
-            if lead not in signal.leads:
-                continue
-            seconds = (column_s * columns) if rhythm else column_s
-            sequential = settings.layout.columns == "sequential" and not rhythm
-            start = int(column * column_s * signal.fs_hz + 1e-6) if sequential else 0
-            stop = min(start + int(seconds * signal.fs_hz + 1e-6), len(signal.samples_mv))
-            if stop <= start:
-                continue
-            x0 = settings.layout.left_mm + column * column_mm
-            windows.append((start, stop))
-            panels.append(
-                Panel(
-                    lead=lead,
-                    row=row,
-                    box_mm=(
-                        x0,
-                        baselines[row] - half_mm,
-                        x0 + (stop - start) / signal.fs_hz * settings.scale.mm_per_s,
-                        baselines[row] + half_mm,
-                    ),
-                    start_s=start / signal.fs_hz,
-                    duration_s=(stop - start) / signal.fs_hz,
-                    mm_per_s=settings.scale.mm_per_s,
-                    mm_per_mv=_gain(lead, settings),
-                    baseline_mm=baselines[row],
-                    rhythm=rhythm,
-                    inverted=template.cabrera and lead == "aVR" and settings.layout.inverted_sign,
-                )
-            )
+            window = _window(signal, settings, template, row, column, column_s)
+            if lead in signal.leads and window[1] > window[0]:
+                x0 = settings.layout.left_mm + column * column_s * settings.scale.mm_per_s
+                panels.append(_panel(lead, row, x0, window, signal.fs_hz, baselines, settings))
+                windows.append(window)
     layout = Layout(
         name=template.name if settings.layout.order is None else "rows",
-        panels=tuple(panels),
+        panels=tuple(
+            replace(
+                panel,
+                rhythm=panel.row >= len(template.rows),
+                inverted=template.cabrera and panel.lead == "aVR" and settings.layout.inverted_sign,
+            )
+            for panel in panels
+        ),
         cabrera=template.cabrera,
-        simultaneous=settings.layout.columns == "simultaneous" or columns == 1,
+        simultaneous=settings.layout.columns == "simultaneous" or template.n_columns == 1,
     )
     traces = tuple(
         _trace(signal, panel, window, settings.scale.clip_mm)
-        for panel, window in zip(panels, windows, strict=True)
+        for panel, window in zip(layout.panels, windows, strict=True)
     )
-    return Arrangement(
-        layout,
-        tuple(windows),
-        traces,
-        _pulses(layout, baselines, settings),
-        _separators(layout, settings),
-        baselines,
-    )
+    pulses = _pulses(layout, baselines, settings)
+    marks = _separators(layout, settings)
+    return Arrangement(layout, tuple(windows), traces, pulses, marks, baselines)
 
 
 def printed_signal(
     signal: Signal, arrangement: Arrangement, clip_mm: float | None = None
 ) -> Signal:
-    """Return `signal` with NaN wherever no panel prints it, and clipped where the writer saturated."""
+    """Return `signal`, NaN wherever no panel prints it, clipped where the writer saturated."""
     samples = np.full(signal.samples_mv.shape, np.nan, np.float32)
     for panel, (start, stop) in zip(arrangement.layout.panels, arrangement.windows, strict=True):
         column = signal.leads.index(panel.lead)
@@ -125,7 +101,7 @@ def _template(settings: PageSettings) -> LayoutTemplate:
     if len(order) != sum(sizes):
         raise ConfigError(f"layout.order has {len(order)} leads, {name} has room for {sum(sizes)}")
     edges = np.cumsum([0, *sizes])
-    rows = tuple(tuple(order[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True))
+    rows = tuple(tuple(order[a:b]) for a, b in pairwise(edges))
     return LayoutTemplate(name, rows, template.rhythm, template.cabrera)
 
 
@@ -146,6 +122,48 @@ def _baselines(template: LayoutTemplate, settings: PageSettings) -> tuple[float,
     top = layout.top_mm if layout.top_mm is not None else (50.0 if crowded else 90.0) * stretch
     bottom = layout.bottom_mm if layout.bottom_mm is not None else 195.0 * stretch
     return tuple(float(y) for y in np.linspace(top, bottom, n_rows))
+
+
+def _window(
+    signal: Signal,
+    settings: PageSettings,
+    template: LayoutTemplate,
+    row: int,
+    column: int,
+    column_s: float,
+) -> tuple[int, int]:
+    """Samples printed in one cell; a rhythm row shows the whole width from the record's start."""
+    rhythm = row >= len(template.rows)
+    seconds = column_s * template.n_columns if rhythm else column_s
+    sequential = settings.layout.columns == "sequential" and not rhythm
+    start = int(column * column_s * signal.fs_hz + 1e-6) if sequential else 0
+    stop = start + int(seconds * signal.fs_hz + 1e-6)
+    return start, min(stop, len(signal.samples_mv))
+
+
+def _panel(
+    lead: str,
+    row: int,
+    x0_mm: float,
+    window: tuple[int, int],
+    fs_hz: float,
+    baselines: tuple[float, ...],
+    settings: PageSettings,
+) -> Panel:
+    duration_s = (window[1] - window[0]) / fs_hz
+    half = _half_height(baselines)
+    baseline = baselines[row]
+    x1 = x0_mm + duration_s * settings.scale.mm_per_s
+    return Panel(
+        lead=lead,
+        row=row,
+        box_mm=(x0_mm, baseline - half, x1, baseline + half),
+        start_s=window[0] / fs_hz,
+        duration_s=duration_s,
+        mm_per_s=settings.scale.mm_per_s,
+        mm_per_mv=_gain(lead, settings),
+        baseline_mm=baseline,
+    )
 
 
 def _half_height(baselines: tuple[float, ...]) -> float:
@@ -203,7 +221,7 @@ def _separators(layout: Layout, settings: PageSettings) -> tuple[Separator, ...]
     if style.style == "none":
         return ()
     marks = []
-    for panel, after in zip(layout.panels[:-1], layout.panels[1:], strict=True):
+    for panel, after in pairwise(layout.panels):
         if panel.row == after.row:
             half = (
                 style.height_mm / 2

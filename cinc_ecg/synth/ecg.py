@@ -28,9 +28,11 @@ class EcgSettings:
         voltage: Factor on the QRS: 0.4 low voltage, 1.8 hypertrophy.
         st_mv: Size of the ST shift.
         t_inverted: T waves against the QRS.
-        wander_mv, muscle_mv, mains_mv: Baseline wander, muscle noise (standard deviations), hum (amplitude).
+        wander_mv, muscle_mv, mains_mv: Baseline wander, muscle noise (standard deviations), hum
+            (amplitude).
         mains_hz: 50 or 60.
-        flat_leads: Chest leads that are off and print a flat line; "LA" makes lead I flat (III = II).
+        flat_leads: Chest leads that are off and print a flat line; "LA" makes lead I flat
+            (III = II).
     """
 
     fs_hz: float = 500.0
@@ -110,7 +112,7 @@ def _spike_times(timing: Timing) -> list[float]:
 
 
 def _switch_off(samples: FloatArray, flat: tuple[str, ...]) -> FloatArray:
-    """Flatten chest leads; with "LA" off, lead I is flat and the other limb leads follow from II."""
+    """Flatten leads; with "LA" off, lead I is flat and the other limb leads follow from II."""
     samples = samples.copy()
     for name in flat:
         if name == "LA":

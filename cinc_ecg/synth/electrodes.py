@@ -1,6 +1,7 @@
-"""From the heart's dipole to electrode potentials with their disturbances, and from those to the leads.
+"""From the heart's dipole to disturbed electrode potentials, and from those to the leads.
 
-Every disturbance enters at an electrode, so the limb leads obey Einthoven and Goldberger whatever happens.
+Every disturbance enters at an electrode, so the limb leads obey Einthoven and Goldberger whatever
+happens.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import numpy as np
 from cinc_ecg.leads import LIMB_COEFFICIENTS
 from cinc_ecg.types import FloatArray
 
-#: Direction and strength with which each electrode sees the dipole (x left, y down, z front), relative to the
-#: limb electrodes' mean. RA, LA, LL reproduce I = x, II = x/2 + 0.87 y.
+#: Direction and strength with which each electrode sees the dipole (x left, y down, z front),
+#: relative to the limb electrodes' mean. RA, LA, LL reproduce I = x, II = x/2 + 0.87 y.
 _ELECTRODES: dict[str, tuple[float, float, float]] = {
     "RA": (-0.50, -0.29, 0.0),
     "LA": (0.50, -0.29, 0.0),

@@ -1,7 +1,8 @@
-"""Shape of the beats: Gaussian pulses along vector loops, in a body frame (x left, y down, z to the front), in mV.
+"""Shape of the beats: Gaussian pulses along vector loops, in mV.
 
-After the dynamical dipole models of the literature: each wave of the electrocardiogram is a short run of the heart's
-dipole in one direction; the leads are projections of it.
+The body frame is x left, y down, z to the front.
+As in the dipole models of the literature, each wave is a short run of the
+heart's dipole in one direction; the leads are projections of it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The waves of one heart. `t_from_qt` waves move with the QT interval; the others keep their distance to R."""
+    """The waves of one heart; T moves with the QT interval, the others keep their distance to R."""
 
     p: tuple[Wave, ...]
     qrs: tuple[Wave, ...]

@@ -40,10 +40,12 @@ def render(
         signal: Leads by name, any rate; NaN lifts the pen.
         settings: The page; the defaults are the Challenge's standard page.
         seed: Decides the invented header and the pen's breaks.
-        header: Lines of the header block, a tab moving to the next third of the page; None invents them.
+        header: Lines of the header block, a tab moving to the next third of the page; None invents
+            them.
 
     Returns:
-        The picture and its truth; the truth's geometry has a node on every crossing of the 5 mm grid lines.
+        The picture and its truth; the truth's geometry has a node on every crossing of the 5 mm
+        grid lines.
 
     Raises:
         ConfigError: Settings that contradict each other or name unknown things.
@@ -163,7 +165,7 @@ class _Sheet:
     def _write(
         self, line: str, at_mm: tuple[float, float], size_mm: float, colour: Rgb, anchor: str
     ) -> Box | None:
-        """Write one line with its corner ("top"/"bottom" left, or "right" bottom) at `at_mm`; return its box."""
+        """Write one line with a corner ("top"/"bottom" left, "right" bottom) at `at_mm`."""
         ink = text_coverage(line, self.settings.text.font, round(size_mm * self.scale, 1))
         height, width = ink.shape
         if height == 0:

@@ -41,7 +41,7 @@ def draw_paper(settings: PageSettings) -> NDArray[np.uint8]:
 
 
 def page_geometry(settings: PageSettings) -> PageGeometry:
-    """Return the flat page's exact geometry; its nodes are the crossings of the 5 mm lines, covering the sheet."""
+    """Return the flat page's exact geometry, a node on each 5 mm crossing of the sheet."""
     scale = settings.paper.px_per_mm
     origin = tuple(
         offset - MAJOR_MM * np.ceil(offset / MAJOR_MM) for offset in settings.grid.offset_mm

@@ -55,7 +55,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Ventricular beats, times of the P waves' peaks, and continuous atrial waves ("f", "flutter" or None)."""
+    """Ventricular beats, times of the P waves' peaks, and the kind of continuous atrial waves."""
 
     beats: tuple[Beat, ...]
     p_times_s: tuple[float, ...]
@@ -76,30 +76,36 @@ def draw_timing(
     """
     rate = rate_bpm or rng.uniform(*_RATE_BPM.get(rhythm, (58, 100)))
     pr_s = rng.uniform(0.12, 0.19)
-    if rhythm == "af":
-        return Timing(_beats(_irregular(rate, duration_s, rng)), (), "f", rng.uniform(4.5, 8.5))
-    if rhythm == "flutter":
-        hz = rng.uniform(4.2, 5.6)
-        blocks = max(round(60 * hz / rate), 1)
-        times = np.arange(-1.0, duration_s + 1.0, blocks / hz) + rng.uniform(0, blocks / hz)
-        return Timing(_beats(times), (), "flutter", hz)
-    if rhythm == "av_block_3":
-        p_times = _sinus(rng.uniform(65, 100), duration_s, rng)
-        return Timing(_beats(_sinus(rate, duration_s, rng), "ectopic"), tuple(p_times))
-    if rhythm == "paced":
-        times = np.arange(-1.0, duration_s + 1.0, 60 / rate) + rng.uniform(0, 0.5)
-        p_times = times - pr_s if rng.random() < 0.5 else times[:0]
-        return Timing(_beats(times, "paced"), tuple(p_times))
+    if rhythm in ("af", "flutter", "av_block_3", "paced"):
+        return _without_conduction(rhythm, rate, pr_s, duration_s, rng)
     spread = 0.12 if rhythm == "arrhythmia" else rng.uniform(0.01, 0.05)
     times = _sinus(rate, duration_s, rng, spread)
     if rhythm == "av_block_2":
         return _wenckebach(times, rng)
-    if rhythm == "av_block_1":
-        pr_s = rng.uniform(0.22, 0.34)
     if rhythm in ("pac", "pvc"):
         return _with_extrasystoles(times, rhythm, pr_s, rng)
-    p_times = times - min(pr_s, 0.6 * 60 / rate)
-    return Timing(_beats(times), tuple(p_times))
+    if rhythm == "av_block_1":
+        pr_s = rng.uniform(0.22, 0.34)
+    return Timing(_beats(times), tuple(times - min(pr_s, 0.6 * 60 / rate)))
+
+
+def _without_conduction(
+    rhythm: str, rate: float, pr_s: float, duration_s: float, rng: np.random.Generator
+) -> Timing:
+    """Rhythms whose ventricular beats do not follow sinus P waves one by one."""
+    if rhythm == "af":
+        return Timing(_beats(_irregular(rate, duration_s, rng)), (), "f", rng.uniform(4.5, 8.5))
+    if rhythm == "flutter":
+        hz = rng.uniform(4.2, 5.6)
+        cycle_s = max(round(60 * hz / rate), 1) / hz
+        times = np.arange(-1.0, duration_s + 1.0, cycle_s) + rng.uniform(0, cycle_s)
+        return Timing(_beats(times), (), "flutter", hz)
+    if rhythm == "av_block_3":
+        p_like = _sinus(rng.uniform(65, 100), duration_s, rng)
+        return Timing(_beats(_sinus(rate, duration_s, rng), "ectopic"), tuple(p_like))
+    paced = np.arange(-1.0, duration_s + 1.0, 60 / rate) + rng.uniform(0, 0.5)
+    p_times = paced - pr_s if rng.random() < 0.5 else paced[:0]
+    return Timing(_beats(paced, "paced"), tuple(p_times))
 
 
 def _beats(
@@ -143,7 +149,7 @@ def _wenckebach(p_like: FloatArray, rng: np.random.Generator) -> Timing:
 def _with_extrasystoles(
     times: FloatArray, rhythm: str, pr_s: float, rng: np.random.Generator
 ) -> Timing:
-    """Make some beats premature; a ventricular one has no P wave and leaves a full compensatory pause."""
+    """Make some beats premature; a ventricular one has no P wave, and a full pause follows."""
     beats = list(_beats(times))
     p_times = []
     chance = rng.uniform(0.12, 0.35)

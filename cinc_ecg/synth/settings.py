@@ -1,4 +1,4 @@
-"""How a page is printed: one frozen dataclass per concern, collected in `PageSettings`. Lengths in page mm."""
+"""How a page is printed: one frozen dataclass per concern, collected in `PageSettings`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class PaperSettings:
 
     @property
     def px_per_mm(self) -> float:
+        """Scale of the flat page."""
         return self.dpi / 25.4
 
     @property
@@ -43,8 +44,8 @@ class GridSettings:
     style: Literal["solid", "dotted", "dots", "none"] = "solid"
     minor: bool = True
     major: bool = True
-    minor_colour: Rgb = (254, 223, 219)
-    major_colour: Rgb = (255, 0, 0)
+    minor_colour: Rgb = (252, 219, 214)
+    major_colour: Rgb = (243, 34, 30)
     minor_width_mm: float = 0.1764
     major_width_mm: float = 0.1764
     offset_mm: tuple[float, float] = (0.0, 0.9)
@@ -56,14 +57,15 @@ class LayoutSettings:
 
     Attributes:
         template: A name of `cinc_ecg.layouts.TEMPLATES`.
-        columns: "sequential" (each column continues the one before) or "simultaneous" (all start at 0 s).
-        column_s: Seconds per column; None = what fits, at most the record over the number of columns.
-        order: Leads in reading order replacing the template's (row by row, rhythm rows not included), or None.
+        columns: "sequential" (each column continues the one before) or "simultaneous" (all start at
+            0 s).
+        column_s: Seconds per column; None = what fits, at most the record over the columns.
+        order: Leads in reading order replacing the template's (row by row, rhythm rows not
+            included), or None.
         left_mm: Page x of the first sample.
         right_mm: Margin kept free at the right.
-        baselines_mm: Page y of each row's 0 mV from the top, or None = evenly from `top_mm` to `bottom_mm`.
-        top_mm, bottom_mm: First and last baseline when `baselines_mm` is None; None = the 3x4+1 standard's, scaled
-            to the page.
+        baselines_mm: Page y of each row's 0 mV, or None = evenly from `top_mm` to `bottom_mm`.
+        top_mm, bottom_mm: First and last baseline; None = the standard's, scaled to the page.
         inverted_sign: Print Cabrera's aVR as "-aVR".
     """
 
@@ -96,7 +98,7 @@ class ScaleSettings:
 
 @dataclass(frozen=True, slots=True)
 class PenSettings:
-    """The trace's pen. `fade` 0..1 takes ink from fast strokes, `breaks` 0..1 leaves small thermal gaps."""
+    """The trace's pen; `fade` 0..1 takes ink from fast strokes, `breaks` 0..1 leaves small gaps."""
 
     width_mm: float = 0.2646
     colour: Rgb = (38, 38, 38)
@@ -131,7 +133,7 @@ class TextSettings:
 
 @dataclass(frozen=True, slots=True)
 class SeparatorSettings:
-    """Marks between the columns of a row: a short bar, a bar pair, dotted, over the full height, or none."""
+    """Marks between a row's columns: a bar, two bars, dotted, over the full height, or none."""
 
     style: Literal["bar", "pair", "dotted", "full", "none"] = "bar"
     width_mm: float = 0.76

@@ -1,4 +1,4 @@
-"""Printed text through the fonts that come with matplotlib and Pillow; no system fonts are needed."""
+"""Printed text in the fonts that come with matplotlib and Pillow; no system font is needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ DEFAULT_FONTS = (
     "DejaVuSans-Bold.ttf",
     "DejaVuSansMono.ttf",
     "DejaVuSans-Oblique.ttf",
-    BUILTIN_FONT,
+    "DejaVuSansMono-Bold.ttf",
+    "DejaVuSerif.ttf",
+    "DejaVuSerif-Bold.ttf",
 )
 
 
@@ -55,7 +57,7 @@ def text_coverage(text: str, font_name: str, size_px: float) -> NDArray[np.float
     size = (max(int(right - left) + 4, 1), max(int(bottom - top) + 4, 1))
     canvas = Image.new("L", size)
     ImageDraw.Draw(canvas).text((2 - left, 2 - top), text, fill=255, font=font)
-    ink = np.asarray(canvas, np.float32) / 255
+    ink = np.asarray(canvas).astype(np.float32) / np.float32(255)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if len(rows) == 0:
         return np.zeros((0, 0), np.float32)

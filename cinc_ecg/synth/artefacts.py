@@ -1,0 +1,121 @@
+"""Every artefact by name, with one signature, and chains of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cinc_ecg.errors import ConfigError
+from cinc_ecg.synth import camera, lighting, marks, optics
+from cinc_ecg.types import EcgImage, PageTruth
+
+Pixels = NDArray[np.uint8]
+#: (pixels, truth, rng, **parameters) -> (pixels, truth); the truth's geometry is kept exact.
+Artefact = Callable[..., tuple[Pixels, PageTruth]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One artefact of a chain: its name in `ARTEFACTS` and its parameters."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def apply(
+    image: EcgImage, truth: PageTruth, steps: Sequence[Step], rng: np.random.Generator
+) -> tuple[EcgImage, PageTruth]:
+    """Apply artefacts one after the other and note them in `truth.settings["artefacts"]`.
+
+    Args:
+        image: A rendered page.
+        truth: Its truth.
+        steps: Applied first to last.
+        rng: Source of all chance; the same state gives the same bytes.
+
+    Raises:
+        ConfigError: An artefact or one of its parameters is unknown.
+    """
+    pixels = image.pixels
+    for step in steps:
+        if step.name not in ARTEFACTS:
+            known = ", ".join(sorted(ARTEFACTS))
+            raise ConfigError(f"artefact {step.name!r} is not known; use one of {known}")
+        try:
+            pixels, truth = ARTEFACTS[step.name](pixels, truth, rng, **step.parameters)
+        except TypeError as error:
+            raise ConfigError(f"artefact {step.name}: {error}") from error
+        truth = _noted(truth, step)
+    dpi = image.dpi if pixels.shape == image.pixels.shape else None
+    return EcgImage(pixels, image.source, image.page, dpi), truth
+
+
+def _noted(truth: PageTruth, step: Step) -> PageTruth:
+    before = truth.settings.get("artefacts", [])
+    assert isinstance(before, list)
+    note = {"name": step.name, **step.parameters}
+    return replace(truth, settings={**truth.settings, "artefacts": [*before, note]})
+
+
+def _photometric(change: Callable[..., Pixels]) -> Artefact:
+    """Give a function of pixels alone the common signature."""
+
+    def artefact(
+        pixels: Pixels, truth: PageTruth, rng: np.random.Generator, **parameters: Any
+    ) -> tuple[Pixels, PageTruth]:
+        return change(pixels, rng, **parameters), truth
+
+    artefact.__name__ = change.__name__
+    artefact.__doc__ = change.__doc__
+    return artefact
+
+
+def _photograph(
+    pixels: Pixels, truth: PageTruth, rng: np.random.Generator, **parameters: Any
+) -> tuple[Pixels, PageTruth]:
+    """Photograph the page; parameters as in `camera.CameraSettings`."""
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in parameters.items()
+    }
+    return camera.photograph(pixels, truth, rng, camera=camera.CameraSettings(**plain))
+
+
+#: Every artefact by name.
+ARTEFACTS: dict[str, Artefact] = {
+    "rotate": camera.rotate,
+    "quarter_turn": camera.quarter_turn,
+    "perspective": camera.perspective,
+    "curl": camera.curl,
+    "rescale": camera.rescale,
+    "crop": camera.crop,
+    "photograph": _photograph,
+    **{
+        change.__name__: _photometric(change)
+        for change in (
+            optics.noise,
+            optics.blur,
+            optics.defocus,
+            optics.motion,
+            optics.jpeg,
+            optics.down_up,
+            optics.colour_cast,
+            optics.grey,
+            optics.fax,
+            optics.moire,
+            lighting.light_gradient,
+            lighting.shadow,
+            lighting.glare,
+            lighting.crumple,
+            lighting.fold,
+            marks.stain,
+            marks.fading,
+            marks.handwriting,
+            marks.occlusion,
+        )
+    },
+}
