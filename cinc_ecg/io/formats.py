@@ -76,9 +76,9 @@ def check_formats(formats: Sequence[str], known: Sequence[str] = FORMATS) -> Non
         ConfigError: names the unknown ones and the choices.
     """
     unknown = [name for name in formats if name not in known]
-    if unknown or not formats:
+    if unknown:
         raise ConfigError(
-            f"unknown format {', '.join(unknown) or '(none)'}; choose from {', '.join(known)}",
+            f"unknown format {', '.join(unknown)}; choose from {', '.join(known)}",
             code="format_unknown",
         )
 

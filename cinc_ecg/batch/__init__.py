@@ -1,0 +1,1 @@
+"""Many pictures at once: isolated workers, one commit per page, resumable."""

@@ -1,0 +1,172 @@
+"""What a worker process does with one file or page; every error becomes an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from cinc_ecg.batch.inputs import Source
+from cinc_ecg.batch.ledger import Ledger, Outcome, hash_file, task_key
+from cinc_ecg.errors import CincEcgError, DigitizationError
+from cinc_ecg.io import atomic
+from cinc_ecg.io.formats import FORMATS as DATA_FORMATS
+from cinc_ecg.io.formats import write_outputs
+from cinc_ecg.io.images import ReadLimits, count_pages, read_image
+from cinc_ecg.report.encode import encode_png
+from cinc_ecg.report.overlay import draw_overlay
+from cinc_ecg.report.replot import draw_signal
+from cinc_ecg.types import Digitization, EcgImage
+
+FORMATS = (*DATA_FORMATS, "png")
+
+
+@dataclass(frozen=True, slots=True)
+class DigitizeOptions:
+    """What a result depends on besides the picture.
+
+    Attributes:
+        formats: Any of `FORMATS`; "png" is the overlay and the replot.
+        fs_hz: Sampling rate of the outputs, or None for the digitizer's own.
+        layout: Name of a layout to use instead of finding one.
+        leads: Names of the rows or panels in reading order, for unknown layouts.
+        mm_per_s, mm_per_mv: Paper speed and gain to use instead of finding them.
+        max_pixels: Pixel budget of a picture.
+        max_pages: Page limit of a file.
+    """
+
+    formats: tuple[str, ...] = ("wfdb", "csv", "json", "png")
+    fs_hz: float | None = None
+    layout: str | None = None
+    leads: tuple[str, ...] | None = None
+    mm_per_s: float | None = None
+    mm_per_mv: float | None = None
+    max_pixels: int = 100_000_000
+    max_pages: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Look into a file: how many pages, what content."""
+
+    index: int
+    source: Source
+    options: DigitizeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Digitize one page."""
+
+    index: int
+    source: Source
+    page: int
+    n_pages: int
+    sha256: str
+    out: str
+    options: DigitizeOptions
+
+    @property
+    def stem(self) -> str:
+        """Base name of the outputs."""
+        return self.source.stem if self.n_pages == 1 else f"{self.source.stem}-p{self.page + 1}"
+
+    @property
+    def key(self) -> str:
+        """Name of the receipt."""
+        target = f"{self.source.folder}/{self.stem}"
+        return task_key(self.sha256, self.page, self.options, target)
+
+
+ReadPage = Callable[[EcgImage, DigitizeOptions], Digitization]
+
+
+def digitize_page(image: EcgImage, options: DigitizeOptions) -> Digitization:
+    """Run the pipeline with a user's options."""
+    from cinc_ecg.digitization.pipeline import DigitizeConfig, digitize
+
+    chosen = {
+        "fs_hz": options.fs_hz,
+        "layout": options.layout,
+        "leads": options.leads,
+        "mm_per_s": options.mm_per_s,
+        "mm_per_mv": options.mm_per_mv,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return digitize(image, config=DigitizeConfig(**given))
+
+
+def work(task: Job | Probe, *, read_page: ReadPage = digitize_page) -> Outcome | tuple[int, str]:
+    """Do one task: a probe gives (pages, SHA-256), a job gives its outcome; errors are outcomes."""
+    try:
+        return _probe(task) if isinstance(task, Probe) else _digitize(task, read_page)
+    except CincEcgError as error:
+        outcome = _failure(task, error)
+        if outcome.status == "refused" and isinstance(task, Job):
+            Ledger(Path(task.out)).commit(task.key, outcome)
+        return outcome
+
+
+def _failure(task: Job | Probe, error: CincEcgError) -> Outcome:
+    path, message = str(task.source.path), " ".join(str(error).split())
+    return Outcome(
+        source=path,
+        page=task.page if isinstance(task, Job) else 0,
+        status="refused" if isinstance(error, DigitizationError) else "failed",
+        reason_code=error.reason_code,
+        message=message if path in message else f"{path}: {message}",
+        sha256=task.sha256 if isinstance(task, Job) else "",
+    )
+
+
+def _limits(options: DigitizeOptions) -> ReadLimits:
+    return ReadLimits(max_pixels=options.max_pixels, max_pages=options.max_pages)
+
+
+def _probe(probe: Probe) -> tuple[int, str]:
+    n_pages = count_pages(probe.source.path, limits=_limits(probe.options))
+    return n_pages, hash_file(probe.source.path)
+
+
+def _digitize(job: Job, read_page: ReadPage) -> Outcome:
+    cv2.setNumThreads(1)  # the pages are what runs in parallel
+    image = read_image(job.source.path, job.page, limits=_limits(job.options))
+    result = read_page(image, job.options)
+    outcome = Outcome(
+        source=str(job.source.path),
+        page=job.page,
+        status="ok",
+        reason_code="ok",
+        message=f"{job.source.path}: {result.layout.name}",
+        outputs=_write(image, result, job),
+        layout=result.layout.name,
+        px_per_mm=result.quality.px_per_mm,
+        coverage=result.quality.coverage,
+        limb_residual_mv=result.quality.limb_residual_mv,
+        n_leads=sum(status.status != "missing" for status in result.leads),
+        notes=tuple(note.code for note in result.notes),
+        sha256=job.sha256,
+    )
+    Ledger(Path(job.out)).commit(job.key, outcome)
+    return outcome
+
+
+def _write(image: EcgImage, result: Digitization, job: Job) -> tuple[str, ...]:
+    """Write all formats of a page together; return the files relative to the output folder."""
+    out = Path(job.out)
+    folder = atomic.make_folder(out / job.source.folder)
+    pictures = {}
+    if "png" in job.options.formats:
+        pictures[".overlay.png"] = encode_png(draw_overlay(image, result))
+        pictures[".replot.png"] = encode_png(draw_signal(result.signal))
+    files = write_outputs(
+        result,
+        folder,
+        job.stem,
+        tuple(name for name in job.options.formats if name != "png"),
+        source={"file": job.source.path.name, "page": job.page, "sha256": job.sha256},
+        extra_files=pictures,
+    )
+    return tuple(str(path.relative_to(out)) for path in files)
