@@ -1,0 +1,1 @@
+"""The Challenge: its entry points, its scorer, its data preparation."""
