@@ -1,0 +1,96 @@
+"""The command `cinc-ecg`: one Typer app, one module per command.
+
+Command modules import what they run inside their bodies, so that `--help` loads neither NumPy nor
+torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from cinc_ecg._version import __version__
+from cinc_ecg.errors import CincEcgError
+
+EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+#: Command -> "module:function", in the order of the help text.
+COMMANDS = {
+    "digitize": "cinc_ecg.cli.digitize:digitize",
+    "score": "cinc_ecg.cli.score:score",
+    "doctor": "cinc_ecg.cli.doctor:doctor",
+}
+
+app = typer.Typer(
+    name="cinc-ecg",
+    help="Calibrated signals from pictures of 12-lead electrocardiograms.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"cinc-ecg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Calibrated signals from pictures of 12-lead electrocardiograms."""
+
+
+def _register() -> None:
+    for name, target in COMMANDS.items():
+        module, function = target.split(":")
+        app.command(name)(getattr(import_module(module), function))
+
+
+_register()
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line; a mistake of the user's is one line on stderr, never a traceback."""
+    sys.exit(run(args))
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 ok, 1 some failed, 2 usage, 130
+    interrupted."""
+    try:
+        code = app(list(args) if args is not None else None, standalone_mode=False)
+        return code if isinstance(code, int) else EXIT_OK
+    except CincEcgError as error:
+        _say(f"[{error.reason_code}] {_one_line(error)}")
+        return EXIT_USAGE
+    except typer.Abort:
+        _say("[interrupted] stopped")
+        return EXIT_INTERRUPTED
+    except KeyboardInterrupt:
+        _say("[interrupted] stopped; finished results are kept")
+        return EXIT_INTERRUPTED
+    except typer.TyperException as mistake:
+        formatted = getattr(mistake, "format_message", mistake.__str__)()
+        _say(f"[usage] {' '.join(formatted.split()) or 'try cinc-ecg --help'}")
+        return EXIT_USAGE
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _say(text: str) -> None:
+    print(f"cinc-ecg: {text}", file=sys.stderr)
