@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import wraps
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -45,13 +47,38 @@ def apply(
         if step.name not in ARTEFACTS:
             known = ", ".join(sorted(ARTEFACTS))
             raise ConfigError(f"artefact {step.name!r} is not known; use one of {known}")
-        try:
-            pixels, truth = ARTEFACTS[step.name](pixels, truth, rng, **step.parameters)
-        except TypeError as error:
-            raise ConfigError(f"artefact {step.name}: {error}") from error
+        parameters = _checked(step)
+        pixels, truth = ARTEFACTS[step.name](pixels, truth, rng, **parameters)
         truth = _noted(truth, step)
     dpi = image.dpi if pixels.shape == image.pixels.shape else None
     return EcgImage(pixels, image.source, image.page, dpi), truth
+
+
+def parameters_of(name: str) -> dict[str, bool]:
+    """Return the parameter names of an artefact, and whether each must be given."""
+    if name == "photograph":
+        return {entry.name: False for entry in fields(camera.CameraSettings)}
+    found = signature(ARTEFACTS[name]).parameters.values()
+    named = [parameter for parameter in found if parameter.kind is Parameter.KEYWORD_ONLY]
+    return {parameter.name: parameter.default is Parameter.empty for parameter in named}
+
+
+def _checked(step: Step) -> dict[str, Any]:
+    """Compare a step with its artefact's signature; lists (from YAML) become tuples."""
+    known = parameters_of(step.name)
+    unknown = sorted(set(step.parameters) - set(known))
+    missing = sorted(
+        name for name, needed in known.items() if needed and name not in step.parameters
+    )
+    if unknown or missing:
+        raise ConfigError(
+            f"artefact {step.name} takes {', '.join(known) or 'no parameters'}; "
+            f"unknown: {', '.join(unknown) or 'none'}; missing: {', '.join(missing) or 'none'}"
+        )
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in step.parameters.items()
+    }
 
 
 def _noted(truth: PageTruth, step: Step) -> PageTruth:
@@ -64,13 +91,12 @@ def _noted(truth: PageTruth, step: Step) -> PageTruth:
 def _photometric(change: Callable[..., Pixels]) -> Artefact:
     """Give a function of pixels alone the common signature."""
 
+    @wraps(change)
     def artefact(
         pixels: Pixels, truth: PageTruth, rng: np.random.Generator, **parameters: Any
     ) -> tuple[Pixels, PageTruth]:
         return change(pixels, rng, **parameters), truth
 
-    artefact.__name__ = change.__name__
-    artefact.__doc__ = change.__doc__
     return artefact
 
 
@@ -78,11 +104,7 @@ def _photograph(
     pixels: Pixels, truth: PageTruth, rng: np.random.Generator, **parameters: Any
 ) -> tuple[Pixels, PageTruth]:
     """Photograph the page; parameters as in `camera.CameraSettings`."""
-    plain: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in parameters.items()
-    }
-    return camera.photograph(pixels, truth, rng, camera=camera.CameraSettings(**plain))
+    return camera.photograph(pixels, truth, rng, camera=camera.CameraSettings(**parameters))
 
 
 #: Every artefact by name.

@@ -41,7 +41,7 @@ def glare(pixels: Pixels, rng: Rng, *, strength: float, size: float = 0.15) -> P
 
 
 def crumple(
-    pixels: Pixels, rng: Rng, *, strength: float = 0.08, creases: int = 10, texture: str = "ridges"
+    pixels: Pixels, rng: Rng, *, strength: float = 0.12, creases: int = 10, texture: str = "ridges"
 ) -> Pixels:
     """Multiply crumpled-paper shading and straight creases into the page.
 
@@ -53,7 +53,8 @@ def crumple(
         texture: See `textures.crumple_shading`.
     """
     shape = pixels.shape[:2]
-    gains = crumple_shading(shape, texture, strength, rng)
+    # Paper seen at an angle is darker than flat paper, never brighter than white.
+    gains = np.float32(0.88) * crumple_shading(shape, texture, strength, rng)
     for _ in range(creases):
         gains *= _crease(shape, rng.uniform(0.05, 0.25), rng)
     return _times(pixels, gains)
@@ -99,17 +100,17 @@ def _shadow_field(shape: tuple[int, int], depth: float, rng: Rng) -> Field:
     return cv2.resize(gains, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def _crease(shape: tuple[int, int], depth: float, rng: Rng) -> Field:
-    """A fold line: bright on one flank, dark on the other."""
+def _crease(shape: tuple[int, int], gain: float, rng: Rng) -> Field:
+    """A fold line across the page: a bright ridge with one dark flank."""
     angle = rng.uniform(0, np.pi)
     x = np.arange(shape[1], dtype=np.float32)[None, :] - np.float32(rng.uniform(0, shape[1]))
     y = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(rng.uniform(0, shape[0]))
-    width = np.float32(max(shape) / rng.uniform(350, 900))
+    width = np.float32(max(shape) / rng.uniform(280, 800))
     distance = (x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))) / width
-    near = np.abs(distance) < 5
+    near = np.abs(distance) < 6
     gains = np.ones(shape, np.float32)
     d = distance[near]
-    gains[near] = 1 + np.float32(depth) * d * np.exp(-0.5 * d * d)
+    gains[near] += np.float32(gain) * (np.exp(-d * d) - np.float32(0.4) * np.exp(-((d - 2) ** 2)))
     return gains
 
 

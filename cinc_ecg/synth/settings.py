@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from cinc_ecg.errors import ConfigError
 
 Rgb = tuple[int, int, int]
 
@@ -151,3 +155,39 @@ class PageSettings:
     pen: PenSettings = field(default_factory=PenSettings)
     text: TextSettings = field(default_factory=TextSettings)
     separators: SeparatorSettings = field(default_factory=SeparatorSettings)
+
+
+def with_values(settings: PageSettings, values: Mapping[str, Any]) -> PageSettings:
+    """Return settings with some fields replaced by dotted name, as in {"paper.dpi": 100}.
+
+    Lists become tuples and whole numbers become floats where the field is one.
+
+    Raises:
+        ConfigError: A name is unknown (near matches are given) or a value has the wrong type.
+    """
+    known = {
+        f"{part.name}.{entry.name}"
+        for part in fields(settings)
+        for entry in fields(getattr(settings, part.name))
+    }
+    for name, value in values.items():
+        if name not in known:
+            near = ", ".join(get_close_matches(name, known, 3, 0.4)) or ", ".join(sorted(known))
+            raise ConfigError(f"page setting {name!r} is not known; did you mean {near}?")
+        part_name, field_name = name.split(".")
+        part = getattr(settings, part_name)
+        fitting = _fitting(name, value, getattr(part, field_name))
+        settings = replace(settings, **{part_name: replace(part, **{field_name: fitting})})
+    return settings
+
+
+def _fitting(name: str, value: Any, before: Any) -> Any:
+    """Bring a value from YAML or the command line into the field's type."""
+    if isinstance(value, list | tuple):
+        value = tuple(tuple(v) if isinstance(v, list) else v for v in value)
+    if isinstance(before, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if before is not None and value is not None and type(value) is not type(before):
+        expected = type(before).__name__
+        raise ConfigError(f"page setting {name!r} is {value!r}, but it must be a {expected}")
+    return value

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import Delaunay
 
 from cinc_ecg.errors import ConfigError
 
@@ -55,21 +56,20 @@ def crumple_shading(
 ) -> Field:
     """Return multiplicative shading of crumpled paper, about 1 on average.
 
-    A height field is lit from one side; "ridges" takes ridged noise, "facets" the folds of many
-    straight cuts.
+    A height field is lit from one side, so that slope becomes brightness; broad dents are added.
 
     Args:
         shape: (height, width).
-        kind: "ridges" or "facets".
+        kind: "ridges" (ridged noise) or "facets" (flat pieces between the folds of many cuts).
         strength: Standard deviation of the shading.
         rng: Source of all chance.
 
     Raises:
         ConfigError: Unknown kind.
     """
-    small = (shape[0] // 2 + 1, shape[1] // 2 + 1)
+    small = (shape[0] // 4 + 1, shape[1] // 4 + 1)
     if kind == "ridges":
-        height = fractal_noise(small, max(small) / 6, 5, rng, ridged=True)
+        height = fractal_noise(small, max(small) / 5, 5, rng, ridged=True)
     elif kind == "facets":
         height = _facets(small, rng)
     else:
@@ -77,24 +77,29 @@ def crumple_shading(
     angle = rng.uniform(0, 2 * np.pi)
     across, down = (cv2.Sobel(height, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     lit = across * np.cos(angle) + down * np.sin(angle)
-    slope = np.asarray(cv2.GaussianBlur(lit, (0, 0), max(small) / 900), np.float32)
-    limit = 3 * float(slope.std())
-    slope = np.clip(slope, -limit, limit)
+    slope = np.asarray(cv2.GaussianBlur(lit, (0, 0), max(small) / 400), np.float32)
+    slope /= max(float(slope.std()), 1e-9)
+    slope = np.clip(slope, -2.5, 2.5) + 0.5 * smooth_noise(small, max(small) / 4, rng)
     slope *= strength / max(float(slope.std()), 1e-9)
-    size = (shape[1], shape[0])
-    return np.asarray(1 + cv2.resize(slope, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    large = cv2.resize(slope, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(1 + large, np.float32)
 
 
 def _facets(shape: tuple[int, int], rng: np.random.Generator) -> Field:
-    """Height field of |distance| to many bent lines: flat facets between sharp folds."""
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32) / max(shape)
-    bend = 0.03 * smooth_noise(shape, max(shape) / 5, rng)
-    height = np.zeros(shape, np.float32)
-    for _ in range(14):
-        angle, offset = rng.uniform(0, np.pi), rng.uniform(-0.6, 0.9)
-        line = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle)) - np.float32(offset)
-        height += np.abs(line + bend) * np.float32(rng.normal())
-    return height
+    """Lay triangles between random points, each with its own height: flat facets, sharp folds."""
+    count = 70
+    places = rng.uniform(-0.15, 1.15, (count, 2)) * (shape[1], shape[0])
+    heights = rng.normal(0, 1, count)
+    triangles = Delaunay(places)
+    corners = places[triangles.simplices]
+    levels = heights[triangles.simplices]
+    planes = np.linalg.solve(
+        np.concatenate([corners, np.ones((*corners.shape[:2], 1))], -1), levels[..., None]
+    )[..., 0]
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
+    owner = triangles.find_simplex(np.stack([x, y], -1).astype(float))
+    mine = planes[np.maximum(owner, 0)]
+    return (mine[..., 0] * x + mine[..., 1] * y + mine[..., 2]).astype(np.float32)
 
 
 def background(shape: tuple[int, int], kind: str, rng: np.random.Generator) -> Pixels:
