@@ -1,0 +1,1 @@
+"""From a picture to calibrated signals: evidence, geometry, rows, traces, layout, calibration, consistency."""

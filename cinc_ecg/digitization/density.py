@@ -1,0 +1,60 @@
+"""Optical density of a picture: illumination divided out, so that ink is positive and paper is zero."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+#: The paper's brightness is estimated on a picture shrunk to about this many pixels on the long side.
+_BACKGROUND_PX = 440
+#: Darkest transmittance that still counts; keeps the logarithm finite.
+_MIN_TRANSMITTANCE = 0.02
+
+
+def is_dark_mode(pixels: np.ndarray) -> bool:
+    """Tell a bright-on-dark screenshot from dark ink on paper: nearly all of the picture is dark."""
+    grey = cv2.resize(pixels, (96, 96), interpolation=cv2.INTER_AREA).mean(-1)
+    return float(np.median(grey)) < 70 and float(np.mean(grey > 128)) < 0.12
+
+
+def paper_background(pixels: np.ndarray) -> np.ndarray:
+    """Estimate the unprinted paper's colour at every pixel: the bright part of the surroundings, smoothed.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+
+    Returns:
+        (H, W, 3) float32, never below 8 so that dividing by it is safe.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(1.0, _BACKGROUND_PX / max(height, width))
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    # Closing removes thin dark ink; the blur hides its blocky edges.
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
+    small = cv2.morphologyEx(cv2.medianBlur(small, 3), cv2.MORPH_CLOSE, kernel)
+    small = cv2.GaussianBlur(small.astype(np.float32), (0, 0), 6)
+    background = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.maximum(background, 8.0)
+
+
+def optical_density(pixels: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Return (H, W, 3) float32 optical density per channel, -ln(I / paper): ink adds up, paper is about zero."""
+    transmittance = np.clip(pixels / background, _MIN_TRANSMITTANCE, 1.6)
+    return -cv2.log(transmittance.astype(np.float32))
+
+
+def paper_mask(background: np.ndarray) -> np.ndarray:
+    """True where the picture shows paper rather than a dark surrounding; (H, W) from `paper_background`.
+
+    Only dark areas that reach the picture's border are surroundings: a shadow in the middle of a page is paper.
+    """
+    level = cv2.resize(background.mean(-1), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    dark = (level < 0.45 * float(np.percentile(level, 75))).astype(np.uint8)
+    _, regions = cv2.connectedComponents(dark)
+    border = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+    outside = np.isin(regions, np.unique(border[border > 0])).astype(np.uint8)
+    outside = cv2.dilate(outside, np.ones((3, 3), np.uint8))
+    return cv2.resize(1 - outside, background.shape[1::-1], interpolation=cv2.INTER_NEAREST).astype(
+        bool
+    )
