@@ -18,6 +18,19 @@ F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class Path:
+    """One trace's course.
+
+    Attributes:
+        rows: (width,) row index at which the path leaves each column.
+        leap: (width,) rows of bare paper climbed on entering each column: a jump between two leads.
+    """
+
+    rows: NDArray[np.intp]
+    leap: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class PathCosts:
     """Weights of the path search, per pixel unless stated.
 
@@ -39,7 +52,7 @@ def trace_paths(
     baseline_px: Sequence[float],
     px_per_mm: float,
     costs: PathCosts = PathCosts(),
-) -> list[NDArray[np.intp]]:
+) -> list[Path]:
     """Find one path per strip.
 
     Args:
@@ -49,7 +62,7 @@ def trace_paths(
         costs: Weights.
 
     Returns:
-        Per strip (width,) row index at which the path leaves each column.
+        One path per strip.
     """
     height = max(c.shape[0] for c in cover)
     width = max(c.shape[1] for c in cover)
@@ -73,8 +86,9 @@ def trace_paths(
         if c % 64 == 0:
             up -= up.min(axis=1, keepdims=True)
         best[c] = up
-    exits = _backtrack(best, level)
-    return [exits[: image.shape[1], k] for k, image in enumerate(cover)]
+    rows = _backtrack(best, level)
+    leap = _leaps(rows, level) / costs.climb
+    return [Path(rows[: c.shape[1], k], leap[: c.shape[1], k]) for k, c in enumerate(cover)]
 
 
 def _backtrack(best: F32, level: F32) -> NDArray[np.intp]:
@@ -87,3 +101,11 @@ def _backtrack(best: F32, level: F32) -> NDArray[np.intp]:
         here = level[c][index, exits[c]][:, None]
         exits[c - 1] = (best[c - 1] + np.abs(level[c] - here)).argmin(axis=1)
     return exits
+
+
+def _leaps(rows: NDArray[np.intp], level: F32) -> NDArray[np.float64]:
+    """Return the cost of the climb on entering each column."""
+    before = np.concatenate([rows[:1], rows[:-1]])
+    column, strip = np.indices(rows.shape)
+    climb: NDArray[np.float64] = np.abs(level[column, strip, rows] - level[column, strip, before])
+    return climb.astype(np.float64)

@@ -1,24 +1,51 @@
-"""Read rectified rows without weights: ink, path, runs, centre line."""
+"""Read rectified rows without weights: ink, path, runs, centre line, re-render correction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-from cinc_ecg.digitization.ink import ink_map, page_colours
-from cinc_ecg.digitization.path import trace_paths
-from cinc_ecg.digitization.runs import runs_on_path
+from cinc_ecg.digitization import stroke
+from cinc_ecg.digitization.appearance import fit_pen, level_profile
+from cinc_ecg.digitization.ink import Ink, ink_map, page_colours
+from cinc_ecg.digitization.path import Path, trace_paths
+from cinc_ecg.digitization.rerender import FitSettings, Picture, refine
+from cinc_ecg.digitization.runs import Runs, runs_on_path
+from cinc_ecg.digitization.stroke import NODES_PER_COLUMN, Pen
 from cinc_ecg.digitization.subpixel import centre_line, half_pen
+from cinc_ecg.digitization.ticks import Cuts, find_cuts
 from cinc_ecg.types import RowTrace, Strip
 
-#: Gaps up to this long are bridged by a straight line (and not marked visible); longer ones stay NaN.
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: Gaps up to this long get a guess (marked not visible); longer ones stay NaN.
 _BRIDGE_MM = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StripReaderSettings:
+    """Settings of the classical strip reader.
+
+    Attributes:
+        rerender: Whether to run the re-render correction.
+        fit: Its settings.
+    """
+
+    rerender: bool = True
+    fit: FitSettings = FitSettings()
 
 
 class ClassicalStripReader:
     """Reads the rows of one page jointly; implements `cinc_ecg.types.StripReader`."""
+
+    def __init__(self, settings: StripReaderSettings = StripReaderSettings()) -> None:
+        self.settings = settings
 
     def read(self, strips: Sequence[Strip]) -> list[RowTrace]:
         """Return one trace per strip.
@@ -32,40 +59,91 @@ class ClassicalStripReader:
         if not strips:
             return []
         colours = page_colours(strips)
-        covers = [ink_map(strip, colours).trace() for strip in strips]
+        inks = [ink_map(strip, colours) for strip in strips]
+        covers = [ink.trace() for ink in inks]
         baselines = [(s.baseline_mm - s.y0_mm) * s.px_per_mm for s in strips]
         paths = trace_paths(covers, baselines, strips[0].px_per_mm)
-        traces = []
-        for strip, cover, path in zip(strips, covers, paths, strict=True):
-            runs = runs_on_path(cover, path)
-            line = centre_line(runs, half_pen(runs))
-            traces.append(_row_trace(strip, line, runs.seen))
-        return traces
+        return [
+            self._read_one(strip, ink, cover, path)
+            for strip, ink, cover, path in zip(strips, inks, covers, paths, strict=True)
+        ]
+
+    def _read_one(self, strip: Strip, ink: Ink, cover: F32, path: Path) -> RowTrace:
+        """Measure one row along its path."""
+        runs = runs_on_path(cover, path.rows)
+        half = half_pen(runs)
+        if runs.seen.sum() < 10:
+            return _row_trace(strip, np.full(_n_nodes(cover), np.nan), runs.seen, None)
+        pen = fit_pen(*level_profile(ink, runs.middle, runs.seen))
+        cuts = find_cuts(cover, path, runs, half, pen.blur, strip.px_per_mm)
+        shown = runs.seen & ~cuts.hidden
+        line = _fill(centre_line(runs, half), shown, cuts)
+        if not self.settings.rerender:
+            return _row_trace(strip, line, shown, None)
+        picture = _picture(ink, runs, shown, pen)
+        cut = _cut_nodes(cuts, len(line))
+        fit = refine(picture, line, pen, cut, self.settings.fit)
+        return _row_trace(strip, fit.line, shown, fit.precision)
 
 
-def _row_trace(strip: Strip, line: NDArray[np.float64], seen: NDArray[np.bool_]) -> RowTrace:
+def _n_nodes(cover: F32) -> int:
+    return NODES_PER_COLUMN * (cover.shape[1] - 1) + 1
+
+
+def _cut_nodes(cuts: Cuts, n: int) -> Mask:
+    """Mark the node nearest to each cut."""
+    mask = np.zeros(n, bool)
+    for column in cuts.at:
+        mask[int(np.clip(round(column * NODES_PER_COLUMN), 0, n - 1))] = True
+    return mask
+
+
+def _fill(line: F64, shown: Mask, cuts: Cuts) -> F64:
+    """Replace nodes of hidden columns: linear between known ones, level up to a cut."""
+    n = len(line)
+    known = np.repeat(shown, NODES_PER_COLUMN)[:n] & np.isfinite(line)
+    filled = line.copy()
+    edges = [0, *(int(np.ceil(c * NODES_PER_COLUMN)) for c in cuts.at), n]
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        inside = np.flatnonzero(known[start:stop]) + start
+        if len(inside):
+            filled[start:stop] = np.interp(np.arange(start, stop), inside, line[inside])
+    lost = ~np.isfinite(filled)
+    if lost.any() and not lost.all():
+        filled[lost] = np.interp(np.flatnonzero(lost), np.flatnonzero(~lost), filled[~lost])
+    return filled
+
+
+def _picture(ink: Ink, runs: Runs, shown: Mask, pen: Pen) -> Picture:
+    """Cut out the pixels near the stroke."""
+    height = ink.darkness.shape[0]
+    margin = 3.0 * pen.blur + 3.0
+    top = minimum_filter1d(np.where(shown, runs.top, np.inf), 3)
+    bottom = maximum_filter1d(np.where(shown, runs.bottom, -np.inf), 3)
+    first = np.where(shown, np.clip(np.floor(top - margin), 0, height - 1), 1.0).astype(np.intp)
+    last = np.where(shown, np.clip(np.ceil(bottom + margin), 0, height - 1), 0.0).astype(np.intp)
+    pixels = stroke.window(first, last)
+    backdrop = ink.backdrop[pixels.row, pixels.owner]
+    cover = ink.darkness[pixels.row, pixels.owner] - backdrop
+    return Picture(pixels, cover, 1.0 - backdrop, ink.noise)
+
+
+def _row_trace(strip: Strip, line: F64, shown: Mask, precision: F64 | None) -> RowTrace:
     """Convert a centre line in strip pixels to page millimetres."""
-    line = _bridge(line, round(_BRIDGE_MM * strip.px_per_mm))
-    sigma = np.where(seen, 0.3, 3.0) / strip.px_per_mm
+    visible = np.repeat(shown, NODES_PER_COLUMN)[: len(line)] & np.isfinite(line)
+    line = np.where(_near(visible, round(_BRIDGE_MM * strip.px_per_mm)), line, np.nan)
+    sigma = np.full(len(line), 0.3) if precision is None else 1.0 / np.sqrt(precision + 1e-2)
     return RowTrace(
         row=strip.row,
         x0_mm=strip.x0_mm,
-        step_mm=1.0 / strip.px_per_mm,
+        step_mm=1.0 / (NODES_PER_COLUMN * strip.px_per_mm),
         y_mm=strip.y0_mm + line / strip.px_per_mm,
-        sigma_mm=sigma,
-        visible=seen,
+        sigma_mm=sigma / strip.px_per_mm,
+        visible=visible,
     )
 
 
-def _bridge(line: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
-    """Fill gaps of up to `longest` samples linearly."""
-    known = np.flatnonzero(np.isfinite(line))
-    if len(known) < 2:
-        return line
-    filled = line.copy()
-    for left, right in zip(known[:-1], known[1:], strict=True):
-        if 1 < right - left <= longest + 1:
-            filled[left : right + 1] = np.interp(
-                np.arange(left, right + 1), [left, right], line[[left, right]]
-            )
-    return filled
+def _near(visible: Mask, reach: int) -> Mask:
+    """Return where a visible node lies within `reach` nodes."""
+    near: Mask = maximum_filter1d(visible.astype(np.uint8), 2 * reach + 1).astype(bool)
+    return near

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cinc_ecg.digitization.stroke import window
+
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 #: A column whose ink is fainter than this share of full coverage counts as empty.
 _FAINTEST = 0.3
@@ -35,7 +38,7 @@ class Runs:
         return (self.top + self.bottom) / 2.0
 
 
-def runs_on_path(cover: F32, path: NDArray[np.intp], faintest: float = _FAINTEST) -> Runs:
+def runs_on_path(cover: F32, path: Index, faintest: float = _FAINTEST) -> Runs:
     """Measure the run of ink through which the path passes in each column.
 
     Half of the run's own peak, not of full ink, is the edge: blur lowers the peak of a thin stroke and widens its
@@ -51,27 +54,24 @@ def runs_on_path(cover: F32, path: NDArray[np.intp], faintest: float = _FAINTEST
     """
     columns = np.arange(cover.shape[1])
     start = _onto_ink(cover, path, columns)
-    peak = cover[start, columns].astype(np.float64)
-    for _ in range(2):  # the peak is that of the run, and the run depends on the peak
-        limit = np.maximum(0.5 * np.minimum(peak, 1.0), 0.5 * faintest)
-        first, last = _extent(cover > limit[None, :].astype(np.float32), start)
-        peak = np.maximum(peak, _peak_within(cover, first, last))
+    first, last = _extent(cover > np.float32(0.8 * faintest), start)
+    start, peak = _darkest_within(cover, first, last)
+    limit = 0.5 * np.minimum(peak, 1.0)
+    first, last = _extent(cover > limit[None, :].astype(np.float32), start)
     seen = peak >= faintest
     top = _edge(cover, first, -1, limit, columns)
     bottom = _edge(cover, last, 1, limit, columns)
     return Runs(np.where(seen, top, np.nan), np.where(seen, bottom, np.nan), peak, seen)
 
 
-def _onto_ink(cover: F32, path: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.intp]:
+def _onto_ink(cover: F32, path: Index, columns: Index) -> Index:
     """Move the path's rows onto the darkest pixel within one row."""
     near = np.clip(path[None, :] + np.array([[-1], [0], [1]]), 0, cover.shape[0] - 1)
-    chosen: NDArray[np.intp] = near[cover[near, columns].argmax(axis=0), columns]
+    chosen: Index = near[cover[near, columns].argmax(axis=0), columns]
     return chosen
 
 
-def _extent(
-    mask: NDArray[np.bool_], start: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _extent(mask: NDArray[np.bool_], start: Index) -> tuple[Index, Index]:
     """Return first and last row of the run of True that contains `start` (start itself where it is False)."""
     height, width = mask.shape
     rows = np.arange(height, dtype=np.int16)[:, None]
@@ -84,19 +84,18 @@ def _extent(
     return first.astype(np.intp), last.astype(np.intp)
 
 
-def _peak_within(cover: F32, first: NDArray[np.intp], last: NDArray[np.intp]) -> F64:
-    """Return the maximum of each column between its first and last row."""
-    lengths = last - first + 1
-    columns = np.repeat(np.arange(len(first)), lengths)
-    offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    rows = np.arange(lengths.sum()) - np.repeat(offsets, lengths) + np.repeat(first, lengths)
-    peak: F64 = np.maximum.reduceat(cover[rows, columns].astype(np.float64), offsets)
-    return peak
+def _darkest_within(cover: F32, first: Index, last: Index) -> tuple[Index, F64]:
+    """Return row and coverage of the darkest pixel of each column between its first and last row."""
+    pixels = window(first, last)
+    values = cover[pixels.row, pixels.owner].astype(np.float64)
+    peak: F64 = np.maximum.reduceat(values, pixels.start)
+    hit = np.flatnonzero(values == peak[pixels.owner])
+    darkest = np.empty(len(first), np.intp)
+    darkest[pixels.owner[hit]] = pixels.row[hit]
+    return darkest, peak
 
 
-def _edge(
-    cover: F32, row: NDArray[np.intp], step: int, limit: F64, columns: NDArray[np.intp]
-) -> F64:
+def _edge(cover: F32, row: Index, step: int, limit: F64, columns: Index) -> F64:
     """Return where coverage crosses `limit` between a run's end row and the row beyond it (linear)."""
     beyond = np.clip(row + step, 0, cover.shape[0] - 1)
     inside, outside = (

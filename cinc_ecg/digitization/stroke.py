@@ -1,0 +1,227 @@
+"""What a pen stroke looks like on a pixel grid: the forward model of the re-render correction.
+
+A round pen of half-width h whose centre runs along a function y(x) inks, at every abscissa, exactly
+one interval: from T(x) = min over |u| <= h of y(x + u) - sqrt(h^2 - u^2) to B(x) = max of
+y(x + u) + sqrt(h^2 - u^2) (grey dilation of a graph by a disc). Optics and pixels blur the inked set
+with an isotropic Gaussian. T and B are taken piecewise linear between nodes, for which the vertical
+blur has a closed form; the horizontal blur is a short sum over the cells between nodes. All of it is
+linear in the number of pixels near the stroke, and so is its adjoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+#: Nodes per strip column.
+NODES_PER_COLUMN = 2
+#: Offsets inside the pen, in half-widths, at which the dilation is evaluated.
+_PEN_OFFSETS = np.array([-1.0, -0.93, -0.75, -0.4, 0.0, 0.4, 0.75, 0.93, 1.0])
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """How strokes appear in a strip, in strip pixels.
+
+    Attributes:
+        half: Half the pen's width.
+        blur: Standard deviation of the point spread, pixels' own extent included.
+        depth: Darkness of a broad inked area.
+    """
+
+    half: float
+    blur: float
+    depth: float
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Upper and lower edge of the stroke at the nodes, and the two nodes each edge hangs on.
+
+    Attributes:
+        at: (2, n) edge rows; index 0 is the upper edge.
+        node: (2, n) left node of the pair that decides the edge.
+        share: (2, n) weight of the right node of the pair.
+    """
+
+    at: F64
+    node: Index
+    share: F64
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The pixels near a stroke, as flat lists ordered by column (or cell) and row.
+
+    Attributes:
+        first: (m,) first row of each column (or cell).
+        count: (m,) number of rows, 0 for columns left out.
+        start: (m,) index of the first row in the flat list.
+        owner: (n,) column (or cell) of each entry.
+        row: (n,) row of each entry.
+    """
+
+    first: Index
+    count: Index
+    start: Index
+    owner: Index
+    row: Index
+
+
+def window(first: Index, last: Index) -> Window:
+    """Make the flat list of rows first..last (inclusive; none where last < first) per column."""
+    count = np.maximum(last - first + 1, 0)
+    start = np.cumsum(count) - count
+    owner = np.repeat(np.arange(len(first)), count)
+    row = np.arange(int(count.sum())) - np.repeat(start - first, count)
+    return Window(first, count, start, owner, row)
+
+
+def edges(line: F64, half: float) -> Edges:
+    """Dilate the centre line by the pen.
+
+    Args:
+        line: (n,) centre line at the nodes.
+        half: Half the pen's width in pixels.
+    """
+    n = len(line)
+    reach = _PEN_OFFSETS * half * NODES_PER_COLUMN
+    lift = half * np.sqrt(np.maximum(1.0 - _PEN_OFFSETS**2, 0.0))
+    base = np.floor(reach).astype(np.intp)
+    node = np.clip(np.arange(n) + base[:, None], 0, n - 2)
+    share = np.clip(np.arange(n) + reach[:, None] - node, 0.0, 1.0)
+    here = line[node] * (1.0 - share) + line[node + 1] * share
+    best = np.stack([(here - lift[:, None]).argmin(axis=0), (here + lift[:, None]).argmax(axis=0)])
+    index = np.arange(n)
+    at = here[best, index] + np.array([[-1.0], [1.0]]) * lift[best]
+    return Edges(at, node[best, index], share[best, index])
+
+
+def kernel(blur: float) -> tuple[Index, F32]:
+    """Return cell offsets relative to a column's first cell, and the weight of each cell."""
+    reach = max(1, int(np.ceil(2.7 * blur * NODES_PER_COLUMN)))
+    offset = np.arange(-reach, reach)
+    weight = np.exp(-0.5 * ((offset + 0.5) / (NODES_PER_COLUMN * blur)) ** 2)
+    return offset.astype(np.intp), (weight / weight.sum()).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """Where to draw: the pixels wanted, the cells they see, and which cell entry each pixel sees.
+
+    Attributes:
+        pixels: Window of columns.
+        cells: Window of cells (between nodes), covering what the pixels see.
+        entry: Per kernel offset, (n pixels,) index into the cells' entries.
+        weight: Weight of each kernel offset.
+        blur: Standard deviation of the point spread in pixels.
+    """
+
+    pixels: Window
+    cells: Window
+    entry: tuple[Index, ...]
+    weight: F32
+    blur: float
+
+
+def canvas(pixels: Window, blur: float) -> Canvas:
+    """Prepare drawing on a window of columns with a given blur."""
+    offsets, weight = kernel(blur)
+    n_columns = len(pixels.first)
+    n_cells = NODES_PER_COLUMN * (n_columns - 1)
+    first = np.full(n_cells, np.iinfo(np.int32).max, np.intp)
+    last = np.full(n_cells, -1, np.intp)
+    inked = np.flatnonzero(pixels.count)
+    for offset in offsets:
+        cell = np.clip(inked * NODES_PER_COLUMN + offset, 0, n_cells - 1)
+        np.minimum.at(first, cell, pixels.first[inked])
+        np.maximum.at(last, cell, pixels.first[inked] + pixels.count[inked] - 1)
+    cells = window(first, last)
+    entry = []
+    for offset in offsets:
+        cell = np.clip(np.arange(n_columns) * NODES_PER_COLUMN + offset, 0, n_cells - 1)
+        shift = (cells.start - cells.first)[cell]
+        entry.append(shift[pixels.owner] + pixels.row)
+    return Canvas(pixels, cells, tuple(entry), weight, blur)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Blurred cell profiles and their derivatives.
+
+    Attributes:
+        value: (n cell entries,) coverage.
+        slope: (2, 2, n) derivative by [upper, lower edge][left, right node of the cell].
+    """
+
+    value: F32
+    slope: F32
+
+
+def draw(edge: Edges, paper: Canvas) -> Drawing:
+    """Evaluate the vertical profile of every cell of the canvas."""
+    cells, blur = paper.cells, np.float32(paper.blur)
+    row = cells.row.astype(np.float32)
+    value = np.zeros(len(row), np.float32)
+    slope = np.empty((2, 2, len(row)), np.float32)
+    for k, sign in enumerate((1.0, -1.0)):
+        at = edge.at[k].astype(np.float32)
+        left = np.clip((row - at[cells.owner]) / blur, -60.0, 60.0)
+        right = np.clip((row - at[cells.owner + 1]) / blur, -60.0, 60.0)
+        ramp, d_left, d_right = _ramp(left, right)
+        value += np.float32(sign) * ramp
+        slope[k, 0] = np.float32(-sign / blur) * d_left
+        slope[k, 1] = np.float32(-sign / blur) * d_right
+    return Drawing(value, slope)
+
+
+def _ramp(a: F32, b: F32) -> tuple[F32, F32, F32]:
+    """Return the mean of the normal distribution function over a..b, and its derivatives by a and b.
+
+    With F(z) = z Phi(z) + phi(z), the integral of Phi: (F(a) - F(b)) / (a - b).
+    """
+    gap = a - b
+    near = np.abs(gap) < 0.05
+    gap = np.where(near, np.float32(1.0), gap)
+    phi_a, phi_b = ndtr(a), ndtr(b)
+    scale = np.float32(1.0 / np.sqrt(2.0 * np.pi))
+    dens_a, dens_b = scale * np.exp(-0.5 * a * a), scale * np.exp(-0.5 * b * b)
+    ramp = (a * phi_a + dens_a - b * phi_b - dens_b) / gap
+    d_a, d_b = (phi_a - ramp) / gap, (ramp - phi_b) / gap
+    half = 0.25 * (dens_a + dens_b)
+    return (
+        np.where(near, 0.5 * (phi_a + phi_b), ramp),
+        np.where(near, half, d_a),
+        np.where(near, half, d_b),
+    )
+
+
+def render(drawing: Drawing, paper: Canvas) -> F32:
+    """Return the coverage of every pixel of the canvas."""
+    image = np.zeros(len(paper.pixels.row), np.float32)
+    for entry, weight in zip(paper.entry, paper.weight, strict=True):
+        image += weight * drawing.value[entry]
+    return image
+
+
+def back_project(drawing: Drawing, paper: Canvas, pull: F32) -> F64:
+    """Return the gradient of sum(pull * image) with respect to the edges, shape (2, nodes)."""
+    n_entries = len(drawing.value)
+    load = np.zeros(n_entries)
+    for entry, weight in zip(paper.entry, paper.weight, strict=True):
+        load += np.bincount(entry, weights=weight * pull, minlength=n_entries)
+    owner = paper.cells.owner
+    n_nodes = len(paper.cells.first) + 1
+    gradient = np.zeros((2, n_nodes))
+    for k in range(2):
+        for side in range(2):
+            weights = load * drawing.slope[k, side]
+            gradient[k] += np.bincount(owner + side, weights=weights, minlength=n_nodes)
+    return gradient
