@@ -1,4 +1,4 @@
-"""Time `cinc-ecg score` against the slow reference: `python -m benchmarks.score_speed --data FOLDER`.
+"""Time `cinc-ecg score` against the slow reference, in one pair of processes.
 
 Both score the same 24 ten-second records on the same cores: the command as users run it (a new
 process, records in parallel), the reference in one process of its own. The ratio of the medians
