@@ -64,10 +64,8 @@ def _version(name: str) -> str | None:
 
 
 def _python() -> Check:
-    wanted = (
-        metadata.metadata("cinc-ecg").get("Requires-Python", "") if _version("cinc-ecg") else ""
-    )
-    return Check("python", "ok", f"{platform.python_version()} (wanted {wanted or '>=3.11'})")
+    wanted = metadata.metadata("cinc-ecg")["Requires-Python"] if _version("cinc-ecg") else ">=3.11"
+    return Check("python", "ok", f"{platform.python_version()} (wanted {wanted})")
 
 
 def _package(name: str) -> Check:
