@@ -11,7 +11,12 @@ from cinc_ecg.errors import GridNotFound, RecordError
 from cinc_ecg.geometry import flat_geometry
 from cinc_ecg.types import Calibration, Digitization, Layout, LeadStatus, Quality, Signal
 
-HEADER = "r 2 250 500\nr.dat 16 1000.0(0)/mV 16 0    AVR\nr.dat 16 1000.0(0)/mV 16 0    II\n# Image: {}\n"
+HEADER = (
+    "r 2 250 500\n"
+    "r.dat 16 1000.0(0)/mV 16 0    AVR\n"
+    "r.dat 16 1000.0(0)/mV 16 0    II\n"
+    "# Image: {}\n"
+)
 
 
 def result(value, leads=("II", "aVR"), fs_hz=250.0, snr_db=10.0):
