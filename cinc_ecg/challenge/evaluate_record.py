@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cinc_ecg.errors import CincEcgError, ScoreError
 from cinc_ecg.io.raw_records import RawRecord, read_header_text, read_raw
 from cinc_ecg.io.records import LABEL_TAG
+from cinc_ecg.metrics.clinical import MeasurePairs, compare_lead
 from cinc_ecg.metrics.distance import correlation, coverage, rmse
 from cinc_ecg.metrics.kaggle import CAP, MAX_LAG_S, picture_ratio, printed_pairs
 from cinc_ecg.metrics.official import LeadScore, reorder_signal, score_lead
@@ -27,6 +28,7 @@ class EvaluateOptions:
         align: Undo small shifts (False: the official `--no_shift`).
         extra: The official `--extra_scores`.
         distances: RMSE, correlation and the Kaggle ratio too.
+        clinical: Heart rate, intervals and amplitudes too.
         lenient: Score what can be scored where the official evaluator stops.
         kaggle_cap, kaggle_max_lag_s: See `metrics.kaggle`.
         jobs: Processes; None takes one per available core.
@@ -36,6 +38,7 @@ class EvaluateOptions:
     align: bool = True
     extra: bool = False
     distances: bool = False
+    clinical: bool = False
     lenient: bool = False
     kaggle_cap: float = CAP
     kaggle_max_lag_s: float = MAX_LAG_S
@@ -52,6 +55,8 @@ class LeadResult:
         covered: Share of the reference's samples that the estimate has.
         rmse_mv, r: Plain distances on the signals as they came, NaN unless asked for.
         masked: Whether the reference has samples that are not printed.
+        printed_samples: Finite samples of the reference.
+        measures: (reference, estimate) of each clinical measure; empty unless asked for.
     """
 
     lead: str
@@ -60,6 +65,8 @@ class LeadResult:
     rmse_mv: float = float("nan")
     r: float = float("nan")
     masked: bool = False
+    printed_samples: int = 0
+    measures: MeasurePairs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +226,13 @@ def _score_lead(
             ) from error
         score = score_pair()
     covered = coverage(x, estimate)
-    masked = not bool(np.isfinite(x).all())
-    if not options.distances:
-        return LeadResult(lead, score, covered, masked=masked)
-    return LeadResult(lead, score, covered, rmse(x, estimate), correlation(x, estimate), masked)
+    printed = int(np.isfinite(x).sum())
+    result = LeadResult(lead, score, covered, masked=printed < len(x), printed_samples=printed)
+    if options.distances:
+        result = replace(result, rmse_mv=rmse(x, estimate), r=correlation(x, estimate))
+    if options.clinical:
+        result = replace(result, measures=compare_lead(x, estimate, reference.fs_hz))
+    return result
 
 
 def _kaggle_ratio(

@@ -11,6 +11,7 @@ from typing import Any
 
 from cinc_ecg.challenge.evaluate import Evaluation
 from cinc_ecg.challenge.evaluate_record import EvaluateOptions, LeadResult, RecordResult
+from cinc_ecg.metrics.clinical import MeasurePairs, agreement_text, agreements
 from cinc_ecg.metrics.kaggle import kaggle_score
 from cinc_ecg.metrics.summary import Summary, summarize
 
@@ -96,7 +97,24 @@ def report_text(evaluation: Evaluation, options: EvaluateOptions) -> str:
         f"Kaggle 2025 score: {kaggle_db(evaluation, options):.3f} dB "
         f"(cap {options.kaggle_cap:g}, lag {options.kaggle_max_lag_s:g} s)"
     )
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return text + (agreement_text(agreements(measured(evaluation))) if options.clinical else "")
+
+
+def measured(evaluation: Evaluation) -> list[MeasurePairs]:
+    """Return the clinical measures of every lead that has them; heart rate once per record.
+
+    The rate is the same in all leads of a record, so only the lead with the longest reference keeps
+    it (the rhythm strip, where there is one).
+    """
+    found = []
+    for record in evaluation.records:
+        leads = [lead for lead in record.leads if lead.measures]
+        longest = max(leads, key=lambda lead: lead.printed_samples, default=None)
+        for lead in leads:
+            hidden = {} if lead is longest else {"hr_bpm": (float("nan"), float("nan"))}
+            found.append({**lead.measures, **hidden})
+    return found
 
 
 def _row(name: str, s: Summary) -> str:
@@ -124,6 +142,11 @@ def report_json(evaluation: Evaluation, options: EvaluateOptions) -> dict[str, A
         "summary": asdict(snr_summary(all_pairs(evaluation))),
         "per_lead": {k: asdict(snr_summary(v)) for k, v in groups["lead"].items()},
         "per_condition": {k: asdict(snr_summary(v)) for k, v in groups["condition"].items()},
+        "clinical": {
+            name: asdict(values) for name, values in agreements(measured(evaluation)).items()
+        }
+        if options.clinical
+        else None,
         "records": [_record_json(record) for record in evaluation.records],
         "warnings": warnings(evaluation),
         "problems": problems(evaluation),
@@ -145,6 +168,10 @@ def _record_json(record: RecordResult) -> dict[str, Any]:
                 "rmse_mv": lead.rmse_mv,
                 "r": lead.r,
                 "coverage": lead.covered,
+                "clinical": {
+                    name: {"reference": ref, "estimate": est}
+                    for name, (ref, est) in lead.measures.items()
+                },
             }
             for lead in record.leads
         },

@@ -50,6 +50,17 @@ def score(
     report: Annotated[
         bool, typer.Option("--report", help="Also print spread, leads, conditions, distances.")
     ] = False,
+    clinical: Annotated[
+        bool,
+        typer.Option(
+            "--clinical",
+            help="Compare heart rate, PR, QRS, QT, ST and R too (with --report or --json).",
+        ),
+    ] = False,
+    bland_altman: Annotated[
+        Path | None,
+        typer.Option("--bland-altman", help="Draw the clinical differences (.png, .pdf, .svg)."),
+    ] = None,
     kaggle_cap: Annotated[
         float, typer.Option("--kaggle-cap", help="Ceiling of a picture's linear Kaggle ratio.")
     ] = 384.0,
@@ -75,7 +86,13 @@ def score(
     """
     from cinc_ecg.challenge.evaluate import evaluate
     from cinc_ecg.challenge.evaluate_record import EvaluateOptions
-    from cinc_ecg.challenge.evaluate_report import problems, report_json, report_text, warnings
+    from cinc_ecg.challenge.evaluate_report import (
+        measured,
+        problems,
+        report_json,
+        report_text,
+        warnings,
+    )
     from cinc_ecg.challenge.evaluate_text import f_measure_table, snr_table, summary_text
     from cinc_ecg.errors import CincEcgError
     from cinc_ecg.metrics.official_align import VERSIONS
@@ -90,6 +107,7 @@ def score(
         align=not no_shift,
         extra=extra_scores,
         distances=report or json_output,
+        clinical=clinical or bland_altman is not None,
         lenient=lenient,
         kaggle_cap=kaggle_cap,
         kaggle_max_lag_s=kaggle_lag,
@@ -101,8 +119,12 @@ def score(
         _write(summary_score_file, summary_text(evaluation))
         _write(total_snr_file, snr_table(evaluation))
         _write(total_f_measure_file, f_measure_table(evaluation))
+        if bland_altman is not None:
+            from cinc_ecg.metrics.clinical import draw_bland_altman
+
+            draw_bland_altman(measured(evaluation), bland_altman)
     except CincEcgError as error:
-        typer.echo(f"error: [{error.reason_code}] {error}", err=True)
+        typer.echo(f"cinc-ecg: [{error.reason_code}] {error}", err=True)
         raise typer.Exit(EXIT_STOPPED) from None
     for line in warnings(evaluation):
         typer.echo(f"warning: {line}", err=True)

@@ -57,13 +57,24 @@ def test_json_and_report(run):
     assert "worst" in run("--report").stdout
 
 
+def test_clinical_differences_and_their_plot(run, tmp_path):
+    plot = tmp_path / "agreement.png"
+    result = run("--report", "--clinical", "--bland-altman", str(plot))
+    assert result.exit_code == 0
+    assert "QRS (ms)" in result.stdout
+    assert plot.stat().st_size > 10_000
+    content = json.loads(run("--json", "--clinical").stdout)
+    assert set(content["clinical"]) == {"hr_bpm", "pr_ms", "qrs_ms", "qt_ms", "st_mv", "r_mv"}
+    assert run("--bland-altman", str(tmp_path / "x.nonsense")).exit_code == 1
+
+
 def test_stops_with_one_line_and_code_1(run, folders, toy):  # noqa: F811
     write_wfdb(folders[1] / "a", toy, fs=125)
     result = run()
     assert result.exit_code == 1
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
-    assert line.startswith("error: [score_fs] a: sampling rate 125 Hz")
+    assert line.startswith("cinc-ecg: [score_fs] a: sampling rate 125 Hz")
     lenient = run("--lenient")
     assert lenient.exit_code == 0
     assert "not scored: a:" in lenient.stderr
