@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from cinc_ecg.digitization.stroke_face import GLYPHS, advance, draw_glyph
 from cinc_ecg.errors import ConfigError
 
 FloatMap = NDArray[np.float32]
 
-#: Faces the templates are drawn from: sans, serif and typewriter, two weights; matplotlib installs
-#: them.
+#: Faces the templates are drawn from: sans, typewriter and serif of matplotlib in two weights and
+#: slanted, and the strokes of `stroke_face` with two pens.
 FACES = (
     "DejaVuSans",
     "DejaVuSans-Bold",
@@ -31,7 +32,12 @@ FACES = (
     "DejaVuSansMono-Bold",
     "DejaVuSerif",
     "DejaVuSerif-Bold",
+    "DejaVuSans-Oblique",
+    "DejaVuSerif-Italic",
+    "Strokes",
+    "Strokes-Bold",
 )
+_PENS = {"Strokes": 0.11, "Strokes-Bold": 0.19}
 #: Height of a normalised glyph on its canvas, and the margin around it.
 _HEIGHT = 20
 _MARGIN = 2
@@ -66,33 +72,63 @@ def font_path(face: str) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=64)
-def font(face: str, cap_px: int) -> ImageFont.FreeTypeFont:
-    """Return a face at a size whose capital V is about `cap_px` high."""
+@lru_cache(maxsize=256)
+def _font(face: str, cap_px: int) -> tuple[ImageFont.FreeTypeFont, int]:
+    """Return a face at a size whose capital V is about `cap_px` high, and the row of its top."""
     path = font_path(face)
     if path is None:
-        fallback = ImageFont.load_default(cap_px * 1.4)
-        if not isinstance(fallback, ImageFont.FreeTypeFont):
-            raise ConfigError(
-                "No fonts to read lead names with: install matplotlib, it brings them."
-            )
-        return fallback
+        raise ConfigError("No fonts to read lead names with: install matplotlib, it brings them.")
     trial = ImageFont.truetype(str(path), 200)
     _, top, _, bottom = trial.getbbox("V")
-    return ImageFont.truetype(str(path), 200.0 * cap_px / (bottom - top))
+    font = ImageFont.truetype(str(path), 200.0 * cap_px / (bottom - top))
+    return font, round(font.getbbox("V")[1])
 
 
 @lru_cache(maxsize=4096)
-def render(text: str, face: str, cap_px: int) -> FloatMap:
-    """Draw a text and cut it to its ink: float32, 1 where ink is."""
-    typeface = font(face, cap_px)
-    x0, y0, x1, y1 = typeface.getbbox(text)
-    picture = Image.new("L", (int(x1 - x0) + 4, int(y1 - y0) + 4), 0)
-    ImageDraw.Draw(picture).text((2 - x0, 2 - y0), text, font=typeface, fill=255)
-    ink = np.asarray(picture, np.float32) / 255.0
+def typeset(text: str, face: str, cap_px: int) -> FloatMap:
+    """Draw a text glyph by glyph on one canvas.
+
+    Returns:
+        (n_glyphs, height, width) float32, 1 where ink is; the capitals' top is row `cap_px // 2`,
+        the text's origin column `cap_px`.
+    """
+    top, left = cap_px // 2, float(cap_px)
+    if face in _PENS:
+        pen = _PENS[face]
+        starts = np.cumsum([0.0, *(advance(glyph, pen) * cap_px for glyph in text)])
+        size = (int(starts[-1]) + 2 * cap_px, 2 * cap_px)
+        fine = np.zeros((len(text), 4 * size[1], 4 * size[0]), np.uint8)
+        for canvas, glyph, x in zip(fine, text, starts, strict=False):
+            draw_glyph(canvas, glyph, (4 * (left + x), 4.0 * top), 4.0 * cap_px, pen)
+        small = [cv2.resize(canvas, size, interpolation=cv2.INTER_AREA) for canvas in fine]
+        return np.stack(small).astype(np.float32) / 255.0
+    font, cap_row = _font(face, cap_px)
+    glyphs = []
+    for i, glyph in enumerate(text):
+        x = font.getlength(text[: i + 1]) - font.getlength(glyph)
+        picture = Image.new("L", (int(font.getlength(text)) + 2 * cap_px, 2 * cap_px), 0)
+        pen_at = (left + x, top - cap_row)
+        ImageDraw.Draw(picture).text(pen_at, glyph, font=font, fill=255)
+        glyphs.append(np.asarray(picture, np.float32) / 255.0)
+    return np.stack(glyphs)
+
+
+def ink_box(ink: FloatMap) -> tuple[slice, slice]:
+    """Return the rows and columns that hold the ink of a drawing."""
     rows = np.flatnonzero(ink.max(axis=1) > 0.3)
     columns = np.flatnonzero(ink.max(axis=0) > 0.3)
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def render(text: str, face: str, cap_px: int) -> FloatMap:
+    """Draw a text and cut it to its ink: float32, 1 where ink is."""
+    ink = typeset(text, face, cap_px).max(axis=0)
+    return np.asarray(ink[ink_box(ink)], np.float32)
+
+
+def has(text: str, face: str) -> bool:
+    """Tell whether a face has all glyphs of a text."""
+    return face not in _PENS or all(glyph in GLYPHS for glyph in text)
 
 
 def canvas_width(max_aspect: float) -> int:
@@ -129,8 +165,9 @@ def template_set(
     `max_aspect` is the width over height of the widest of them.
     """
     width = canvas_width(max_aspect)
+    blank = np.zeros((_HEIGHT + 2 * _MARGIN) * width, np.float32)
     vectors = [
-        normalise(render(text, face, 2 * _HEIGHT), width, stretch)
+        normalise(render(text, face, 2 * _HEIGHT), width, stretch) if has(text, face) else blank
         for text in texts
         for face in faces
         for stretch in _WIDTHS

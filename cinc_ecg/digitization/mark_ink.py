@@ -24,7 +24,9 @@ _INK_SHARE = 0.003
 #: No printed stroke is wider than this; wider darkness is shadow, dirt or the table.
 _STROKE_MM = 2.0
 #: A grid line shows on both sides of a pixel for at least this long; no stroke of a letter does.
-_LINE_REACH_MM = 6.0
+LETTER_REACH_MM = 6.0
+#: No calibration pulse or tick is higher than twice this.
+STROKE_REACH_MM = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,42 @@ class MarkInk:
         return (x0 - ox) * k + 0.5, (y0 - oy) * k + 0.5, (x1 - ox) * k + 0.5, (y1 - oy) * k + 0.5
 
 
-def mark_ink(
-    page: NDArray[np.uint8], px_per_mm: float, *, origin_mm: tuple[float, float] = (0.0, 0.0)
-) -> MarkInk:
-    """Return the ink of a rectified, upright page.
+@dataclass(frozen=True, slots=True)
+class PageDarkness:
+    """Darkness relative to the paper, grid included; pixels lie as in `MarkInk`."""
 
-    Method: darkness relative to the local paper, the least over the colour channels (a coloured
-    grid is bright in one of them), minus the level of axis-parallel lines, scaled so that the
-    page's darkest strokes are 1.
+    dark: FloatMap
+    px_per_mm: float
+    origin_mm: tuple[float, float]
+
+    def ink(self, reach_mm: float = LETTER_REACH_MM) -> MarkInk:
+        """Take the grid away: the level of lines running along an axis for long.
+
+        Args:
+            reach_mm: What runs straight for longer than this to both sides is grid.
+        """
+        dark = self.dark
+        reach = max(round(reach_mm * self.px_per_mm), 2)
+        lines = np.maximum(_line_level(dark, reach, 1), _line_level(dark, reach, 0))
+        above = dark - lines
+        flat = above[above > 0.02]
+        full = 0.5
+        if flat.size:
+            kth = max(flat.size - max(int(_INK_SHARE * dark.size), 1), 0)
+            full = float(np.mean(np.partition(flat, kth)[kth:]))
+        # An ink pixel on a grid line is as dark as one beside it, so the scale there is shorter.
+        room = np.maximum(full - lines, 0.35 * full)
+        ink = np.clip(above / room, 0.0, 1.0).astype(np.float32)
+        return MarkInk(ink, self.px_per_mm, self.origin_mm, full)
+
+
+def page_darkness(
+    page: NDArray[np.uint8], px_per_mm: float, *, origin_mm: tuple[float, float] = (0.0, 0.0)
+) -> PageDarkness:
+    """Return the darkness of a rectified, upright page relative to its paper.
 
     Args:
-        page: (height, width, 3) RGB or (height, width) grey, uint8; lines of the grid run along the
-        axes.
+        page: (height, width, 3) RGB or (height, width) grey, uint8; grid lines run along the axes.
         px_per_mm: Resolution of `page`.
         origin_mm: Page position of pixel (0, 0).
     """
@@ -76,18 +102,24 @@ def mark_ink(
         page = np.repeat(page[:, :, None], 3, axis=2)
     if px_per_mm > 1.1 * WORK_PX_PER_MM:
         page, px_per_mm, origin_mm = _reduced(page, px_per_mm, origin_mm)
-    dark = _darkness(page, px_per_mm)
-    lines = np.maximum(_line_level(dark, px_per_mm, 1), _line_level(dark, px_per_mm, 0))
-    above = dark - lines
-    flat = above[above > 0.02]
-    full = 0.5
-    if flat.size:
-        kth = max(flat.size - max(int(_INK_SHARE * dark.size), 1), 0)
-        full = float(np.mean(np.partition(flat, kth)[kth:]))
-    # An ink pixel on a grid line is as dark as one beside it, so the scale there is shorter.
-    room = np.maximum(full - lines, 0.35 * full)
-    ink = np.clip(above / room, 0.0, 1.0).astype(np.float32)
-    return MarkInk(ink, px_per_mm, origin_mm, full)
+    return PageDarkness(_darkness(page, px_per_mm), px_per_mm, origin_mm)
+
+
+def mark_ink(
+    page: NDArray[np.uint8],
+    px_per_mm: float,
+    *,
+    origin_mm: tuple[float, float] = (0.0, 0.0),
+    reach_mm: float = LETTER_REACH_MM,
+) -> MarkInk:
+    """Return the ink of a rectified, upright page.
+
+    Method: darkness relative to the local paper, the least over the colour channels (a coloured
+    grid is bright in one of them), minus the level of axis-parallel lines, scaled so that the
+    page's darkest strokes are 1. Arguments as in `page_darkness` and `PageDarkness.ink`; the
+    default reach serves letters, `STROKE_REACH_MM` pulses and ticks.
+    """
+    return page_darkness(page, px_per_mm, origin_mm=origin_mm).ink(reach_mm)
 
 
 def _reduced(
@@ -127,12 +159,11 @@ def _darkness(page: NDArray[np.uint8], px_per_mm: float) -> FloatMap:
     return cv2.GaussianBlur(dark, (0, 0), 0.08 * px_per_mm).astype(np.float32)
 
 
-def _line_level(dark: FloatMap, px_per_mm: float, axis: int) -> FloatMap:
-    """Return how dark a straight line through each pixel along `axis` is.
+def _line_level(dark: FloatMap, n: int, axis: int) -> FloatMap:
+    """Return how dark a straight line through each pixel along `axis` is over n pixels.
 
     That is the lesser mean of its two sides: an end of a stroke has only one.
     """
-    n = max(round(_LINE_REACH_MM * px_per_mm), 2)
     size = (n, 1) if axis == 1 else (1, n)
     before = (n - 1, 0) if axis == 1 else (0, n - 1)
     first = cv2.boxFilter(dark, -1, size, anchor=before, borderType=cv2.BORDER_REFLECT)

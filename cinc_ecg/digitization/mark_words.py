@@ -13,6 +13,7 @@ from cinc_ecg.digitization.mark_ink import FloatMap, MarkInk
 #: Heights of printed letters, and the greatest width of a word whose letters all touch, in mm.
 LETTER_MM = (1.1, 6.5)
 _WIDEST_MM = 14.0
+_DOT_MM = 0.2
 _INK_THRESHOLD = 0.42
 
 
@@ -64,19 +65,24 @@ class Word:
         return crop
 
 
-def find_pieces(marks: MarkInk, *, min_height_mm: float = LETTER_MM[0]) -> list[Piece]:
-    """Return the connected pieces of ink that are of letter size, in order of their left edge."""
+def find_pieces(marks: MarkInk) -> list[Piece]:
+    """Return the connected pieces of ink up to letter size, dots included, by their left edge."""
     binary = (marks.ink > _INK_THRESHOLD).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
     k = marks.px_per_mm
     height, width = stats[:, cv2.CC_STAT_HEIGHT] / k, stats[:, cv2.CC_STAT_WIDTH] / k
-    fits = (height >= min_height_mm) & (height <= LETTER_MM[1]) & (width <= _WIDEST_MM)
+    fits = (height >= _DOT_MM) & (height <= LETTER_MM[1]) & (width <= _WIDEST_MM)
     pieces = []
     for number in np.flatnonzero(fits):
         x, y, w, h = (int(v) for v in stats[number, :4])
         own = labels[y : y + h, x : x + w] == number
         pieces.append(Piece(x, y, x + w, y + h, marks.ink[y : y + h, x : x + w] * own))
     return sorted(pieces, key=lambda p: (p.x0, p.y0))
+
+
+def letters_of(pieces: Sequence[Piece], px_per_mm: float) -> list[Piece]:
+    """Return the pieces that are as high as letters."""
+    return [piece for piece in pieces if piece.height >= LETTER_MM[0] * px_per_mm]
 
 
 def group_words(pieces: Sequence[Piece], max_gap: float = 0.45) -> list[Word]:
@@ -110,3 +116,9 @@ def _same_line(left: Piece, right: Piece) -> bool:
     lower, taller = sorted((left.height, right.height))
     overlap = min(left.y1, right.y1) - max(left.y0, right.y0)
     return overlap >= 0.7 * lower and lower >= 0.35 * taller
+
+
+def text_lines(pieces: Sequence[Piece], *, least: int = 4) -> list[tuple[int, int, int, int]]:
+    """Return the pixel boxes of lines of text: at least `least` letters side by side."""
+    words = group_words(pieces, 0.9)
+    return [word.box for word in words if len(word.pieces) >= least]

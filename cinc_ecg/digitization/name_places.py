@@ -23,7 +23,7 @@ from cinc_ecg.digitization.name_search import (
 
 #: Heights of capitals tried when no name tells the page's own, in mm.
 _CAPS_MM = (2.0, 2.4, 2.9, 3.5, 4.2)
-_ANY_FACES = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif")
+_ANY_FACES = ("Strokes", "DejaVuSans-Bold", "DejaVuSerif")
 #: Agreement at which a match is as likely right as wrong, and how fast that changes.
 _EVEN, _SLOPE = 0.58, 0.035
 _CHEST, _LIMB = "123456", "RLF"
@@ -77,6 +77,9 @@ def _read_around_v(ink: FloatMap, at: tuple[int, int], face: str, cap: int) -> R
     """Read the name whose V has its top-left corner near `at`."""
     x, y = at
     slack = max(cap // 6, 3)
+    letter = lay_over(ink, (x - slack, y - slack, x + slack, y + slack), "V", face, cap)
+    if letter is None or letter.agreement < 0.45:
+        return None
     found = []
     for text, rivals in (("V1", _CHEST), ("aVL", _LIMB), ("AVL", _LIMB)):
         before = round(drawn_name(text[0], face, cap).box[0] * 1.05) if text[0] != "V" else 0

@@ -11,9 +11,8 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
 
-from cinc_ecg.digitization.glyphs import font
+from cinc_ecg.digitization.glyphs import ink_box, typeset
 from cinc_ecg.digitization.mark_ink import FloatMap
 
 #: Ink this strong counts in full: thin strokes never reach the level of thick ones.
@@ -40,22 +39,14 @@ class DrawnName:
 @lru_cache(maxsize=2048)
 def drawn_name(text: str, face: str, cap_px: int) -> DrawnName:
     """Draw a name glyph by glyph and return the weights of its ink and surroundings."""
-    typeface = font(face, cap_px)
-    pad = max(round(0.28 * cap_px), 2)
-    width, height = int(typeface.getlength(text)) + 2 * cap_px, 3 * cap_px
-    glyphs = []
-    for i, glyph in enumerate(text):
-        x = typeface.getlength(text[: i + 1]) - typeface.getlength(glyph)
-        picture = Image.new("L", (width, height), 0)
-        ImageDraw.Draw(picture).text((cap_px + x, cap_px // 2), glyph, font=typeface, fill=255)
-        glyphs.append(np.asarray(picture, np.float32) / 255.0)
-    stack = np.stack(glyphs)
+    stack = typeset(text, face, cap_px)
     whole = stack.max(axis=0)
-    rows, columns = np.flatnonzero(whole.max(axis=1) > 0.3), np.flatnonzero(whole.max(axis=0) > 0.3)
-    cut = (
-        slice(rows[0] - pad, rows[-1] + 1 + pad),
-        slice(columns[0] - pad, columns[-1] + 1 + pad),
-    )
+    rows, columns = ink_box(whole)
+    pad = max(round(0.28 * cap_px), 2)
+    stack = np.pad(stack, ((0, 0), (pad, pad), (pad, pad)))
+    whole = stack.max(axis=0)
+    cut = slice(rows.start, rows.stop + 2 * pad), slice(columns.start, columns.stop + 2 * pad)
+    inner = slice(rows.start + pad, rows.stop + pad)
     near = _dilate(whole, 1 + 2 * max(round(0.06 * cap_px), 1)) > 0.2
     on, off = [], []
     for glyph_ink in stack:
@@ -64,11 +55,11 @@ def drawn_name(text: str, face: str, cap_px: int) -> DrawnName:
         if set(text) == {"I"}:
             # Flanks of the QRS, ticks and pulses look like a bar but run on beyond its ends.
             ends = halo.copy()
-            ends[rows[0] : rows[-1] + 1] = False
+            ends[inner] = False
             around = 0.4 * around + 0.6 * ends / max(float(ends.sum()), 1.0)
         on.append(glyph_ink[cut] / max(float(glyph_ink.sum()), 1e-6))
         off.append(around[cut])
-    size = (int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1)
+    size = (columns.stop - columns.start, rows.stop - rows.start)
     return DrawnName(np.stack(on), np.stack(off).astype(np.float32), pad, size)
 
 
@@ -156,13 +147,12 @@ def _glyph_agreement(ink: FloatMap, name: DrawnName, left: int, top: int) -> tup
 
 
 @lru_cache(maxsize=512)
-def _last_glyph(glyph: str, face: str, cap_px: int) -> FloatMap:
-    """Draw a glyph on a cell that all glyphs share, left bearing and base line in place."""
-    typeface = font(face, cap_px)
-    _, top, _, _ = typeface.getbbox("V")
-    cell = Image.new("L", (round(0.85 * cap_px) + 2, cap_px + 2), 0)
-    ImageDraw.Draw(cell).text((1, 1 - top), glyph, font=typeface, fill=255)
-    return np.asarray(cell, np.float32) / 255.0
+def _last_glyph(text: str, face: str, cap_px: int) -> FloatMap:
+    """Draw the last glyph of a text on a cell of one size for all glyphs, in its place."""
+    stack = typeset(text, face, cap_px)
+    before = ink_box(stack[:-1].max(axis=0))[1].stop
+    top = cap_px // 2
+    return stack[-1, top - 1 : top + cap_px + 1, before - 1 : before + round(0.85 * cap_px)]
 
 
 def rank_last_glyph(ink: FloatMap, match: Match, glyphs: str) -> list[tuple[float, str]]:
@@ -170,18 +160,18 @@ def rank_last_glyph(ink: FloatMap, match: Match, glyphs: str) -> list[tuple[floa
 
     What a trace adds there it adds to all of them.
     """
-    typeface = font(match.face, match.cap_px)
-    start = typeface.getbbox(match.text)[0]
-    x = match.box[0] - start + typeface.getlength(match.text) - typeface.getlength(match.text[-1])
-    y = match.box[3] - match.cap_px
-    x0, y0 = round(x) - 3, round(y) - 3
-    cell = _last_glyph(glyphs[0], match.face, match.cap_px)
-    crop = ink[max(y0, 0) : y0 + cell.shape[0] + 4, max(x0, 0) : x0 + cell.shape[1] + 4]
-    if crop.shape[0] < cell.shape[0] or crop.shape[1] < cell.shape[1]:
+    head, face, cap = match.text[:-1], match.face, match.cap_px
+    stack = typeset(match.text, face, cap)
+    left = ink_box(stack.max(axis=0))[1].start
+    before = ink_box(stack[:-1].max(axis=0))[1].stop
+    x0, y0 = round(match.box[0]) + before - 1 - left - 2, round(match.box[3]) - cap - 1 - 2
+    height, width = _last_glyph(match.text, face, cap).shape
+    crop = ink[max(y0, 0) : y0 + height + 4, max(x0, 0) : x0 + width + 4]
+    if crop.shape[0] < height or crop.shape[1] < width:
         return [(0.0, match.text[-1])]
     ranked = []
     for glyph in glyphs:
-        cell = _last_glyph(glyph, match.face, match.cap_px)
+        cell = _last_glyph(head + glyph, face, cap)
         scores = cv2.matchTemplate(crop, cell, cv2.TM_CCOEFF_NORMED)
         ranked.append((float(scores.max()), glyph))
     return sorted(ranked, reverse=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinc_ecg.digitization.mark_ink import MarkInk, mark_ink
-from cinc_ecg.digitization.mark_words import Piece, find_pieces, group_words
+from cinc_ecg.digitization.mark_words import Piece, find_pieces, group_words, letters_of
 from cinc_ecg.digitization.name_places import (
     Style,
     best_per_place,
@@ -47,9 +47,13 @@ def find_names(
     return names_on(mark_ink(page, px_per_mm, origin_mm=origin_mm))
 
 
-def names_on(marks: MarkInk) -> list[LeadName]:
-    """Find lead names on the ink of a page (`mark_ink`), as `find_names` does."""
-    pieces = find_pieces(marks)
+def names_on(marks: MarkInk, pieces: Sequence[Piece] | None = None) -> list[LeadName]:
+    """Find lead names on the ink of a page (`mark_ink`), as `find_names` does.
+
+    Args:
+        pieces: The ink's pieces from `find_pieces`, if they are known already.
+    """
+    pieces = letters_of(find_pieces(marks) if pieces is None else pieces, marks.px_per_mm)
     readings = read_words(group_words(pieces))
     style = page_style(readings)
     readings = best_per_place([*readings, *search_v_names(marks, style)])
