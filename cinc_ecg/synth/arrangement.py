@@ -174,7 +174,11 @@ def _half_height(baselines: tuple[float, ...]) -> float:
 def _printed_s(signal: Signal, settings: PageSettings) -> float:
     layout = settings.layout
     room = settings.paper.size_mm[0] - layout.left_mm - layout.right_mm
-    return min(signal.duration_s, room / settings.scale.mm_per_s)
+    fits = room / settings.scale.mm_per_s
+    if fits < signal.duration_s:
+        # Devices print whole or half seconds.
+        fits = max(np.floor(fits * 2) / 2, min(fits, 0.5))
+    return float(min(signal.duration_s, fits))
 
 
 def _gain(lead: str, settings: PageSettings) -> float:

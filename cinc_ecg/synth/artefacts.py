@@ -20,6 +20,15 @@ Pixels = NDArray[np.uint8]
 Artefact = Callable[..., tuple[Pixels, PageTruth]]
 
 
+#: What may be given for a parameter annotated so; everything else is a tuple.
+_ACCEPTED: dict[str, type | tuple[type, ...]] = {
+    "float": (int, float, np.number),
+    "int": (int, np.integer),
+    "bool": bool,
+    "str": str,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One artefact of a chain: its name in `ARTEFACTS` and its parameters."""
@@ -54,31 +63,36 @@ def apply(
     return EcgImage(pixels, image.source, image.page, dpi), truth
 
 
-def parameters_of(name: str) -> dict[str, bool]:
-    """Return the parameter names of an artefact, and whether each must be given."""
+def parameters_of(name: str) -> dict[str, tuple[str, bool]]:
+    """Return an artefact's parameters: their type as text, and whether each must be given."""
     if name == "photograph":
-        return {entry.name: False for entry in fields(camera.CameraSettings)}
-    found = signature(ARTEFACTS[name]).parameters.values()
-    named = [parameter for parameter in found if parameter.kind is Parameter.KEYWORD_ONLY]
-    return {parameter.name: parameter.default is Parameter.empty for parameter in named}
+        return {entry.name: (str(entry.type), False) for entry in fields(camera.CameraSettings)}
+    return {
+        parameter.name: (str(parameter.annotation), parameter.default is Parameter.empty)
+        for parameter in signature(ARTEFACTS[name]).parameters.values()
+        if parameter.kind is Parameter.KEYWORD_ONLY
+    }
 
 
 def _checked(step: Step) -> dict[str, Any]:
     """Compare a step with its artefact's signature; lists (from YAML) become tuples."""
     known = parameters_of(step.name)
     unknown = sorted(set(step.parameters) - set(known))
-    missing = sorted(
-        name for name, needed in known.items() if needed and name not in step.parameters
-    )
+    needed = [name for name, (_, must) in known.items() if must]
+    missing = [name for name in needed if name not in step.parameters]
     if unknown or missing:
         raise ConfigError(
             f"artefact {step.name} takes {', '.join(known) or 'no parameters'}; "
             f"unknown: {', '.join(unknown) or 'none'}; missing: {', '.join(missing) or 'none'}"
         )
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in step.parameters.items()
-    }
+    values = {}
+    for name, value in step.parameters.items():
+        values[name] = tuple(value) if isinstance(value, list) else value
+        accepted = _ACCEPTED.get(known[name][0], tuple)
+        if not isinstance(values[name], accepted):
+            kind = known[name][0]
+            raise ConfigError(f"artefact {step.name}: {name} is {value!r}, but must be a {kind}")
+    return values
 
 
 def _noted(truth: PageTruth, step: Step) -> PageTruth:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from cinc_ecg.errors import InputError, OutputError
+from cinc_ecg.errors import InputError
+from cinc_ecg.io.atomic import staged
 from cinc_ecg.types import (
     Calibration,
     Layout,
@@ -28,7 +26,7 @@ SCHEMA = "cinc-ecg-page-truth/1"
 
 
 def save_truth(truth: PageTruth, stem: str | Path) -> tuple[Path, Path]:
-    """Write `stem.truth.npz` and `stem.truth.json`; each appears whole or not at all.
+    """Write `stem.truth.npz` and `stem.truth.json`; both appear whole or not at all.
 
     Args:
         truth: What `render` or an artefact returned.
@@ -64,8 +62,10 @@ def save_truth(truth: PageTruth, stem: str | Path) -> tuple[Path, Path]:
     }
     npz, sidecar = _paths(stem)
     text = json.dumps(facts, indent=1, default=_plain) + "\n"
-    _replace(npz, lambda path: _write_npz(path, arrays))
-    _replace(sidecar, lambda path: path.write_text(text, encoding="utf-8"))
+    with staged(npz.parent) as scratch:
+        with (scratch / npz.name).open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        (scratch / sidecar.name).write_text(text, encoding="utf-8")
     return npz, sidecar
 
 
@@ -124,26 +124,3 @@ def _plain(value: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write through a temporary file beside `path`, then rename."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
-        os.close(handle)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
