@@ -38,12 +38,14 @@ class PathCosts:
         across: Cost of one column on bare paper.
         climb: Cost of one row climbed on bare paper.
         climb_ink: Cost of one row climbed on ink.
+        full: Coverage from which a pixel counts as all ink.
         stray_per_mm: Cost of one column per millimetre away from the baseline.
     """
 
-    across: float = 1.0
-    climb: float = 0.3
-    climb_ink: float = 0.004
+    across: float = 2.0
+    climb: float = 0.15
+    climb_ink: float = 0.002
+    full: float = 0.6
     stray_per_mm: float = 0.004
 
 
@@ -70,7 +72,8 @@ def trace_paths(
     stray = np.zeros((len(cover), height), np.float32)
     for k, (image, base) in enumerate(zip(cover, baseline_px, strict=True)):
         rows, columns = image.shape
-        paper[:columns, k, :rows] = 1.0 - np.clip(image, 0.0, 1.0).T
+        bare = np.clip(1.0 - image.T / np.float32(costs.full), 0.0, 1.0)
+        paper[:columns, k, :rows] = bare * bare
         stray[k] = costs.stray_per_mm * np.abs(np.arange(height) - base) / px_per_mm
         stray[k, rows:] = 1e3
     level = np.cumsum(costs.climb * paper + np.float32(costs.climb_ink), axis=2, dtype=np.float32)

@@ -60,7 +60,7 @@ class ClassicalStripReader:
             return []
         colours = page_colours(strips)
         inks = [ink_map(strip, colours) for strip in strips]
-        covers = [ink.trace() for ink in inks]
+        covers = [ink.evidence() for ink in inks]
         baselines = [(s.baseline_mm - s.y0_mm) * s.px_per_mm for s in strips]
         paths = trace_paths(covers, baselines, strips[0].px_per_mm)
         return [
