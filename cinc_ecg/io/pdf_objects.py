@@ -21,7 +21,7 @@ from cinc_ecg.io.pdf_file import opened_page
 
 Rgba = tuple[int, int, int, int]
 _MAX_DEPTH = 8
-_MAX_SEGMENTS = 5_000_000
+_MAX_SEGMENTS = 1_000_000
 _CURVE_STEPS = 8
 
 
@@ -65,7 +65,7 @@ def path_objects(path: Path, page: int = 0) -> list[PathObject]:
     """Return every drawn path of a page, with all transforms applied.
 
     Raises:
-        ImageError: as `count_pages`; pdf_too_complex beyond five million vertices.
+        ImageError: as `count_pages`; pdf_too_complex beyond a million vertices.
     """
     import pypdfium2.raw as pdfium_c
 
