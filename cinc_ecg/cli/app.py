@@ -24,6 +24,8 @@ COMMANDS = {
     "score": "cinc_ecg.cli.score:score",
     "doctor": "cinc_ecg.cli.doctor:doctor",
 }
+#: Group of commands -> "module:app".
+GROUPS = {"prepare": "cinc_ecg.cli.prepare:prepare"}
 
 app = typer.Typer(
     name="cinc-ecg",
@@ -57,6 +59,9 @@ def _register() -> None:
     for name, target in COMMANDS.items():
         module, function = target.split(":")
         app.command(name)(getattr(import_module(module), function))
+    for name, target in GROUPS.items():
+        module, group = target.split(":")
+        app.add_typer(getattr(import_module(module), group), name=name)
 
 
 _register()

@@ -1,0 +1,1 @@
+"""Preparation of Challenge data: labels, picture lines, hidden headers, splits, whole folders."""
