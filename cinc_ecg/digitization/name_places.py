@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from cinc_ecg.digitization.glyphs import FACES
-from cinc_ecg.digitization.mark_ink import FloatMap, MarkInk
+from cinc_ecg.digitization.glyphs import FACES, has
+from cinc_ecg.digitization.mark_ink import FloatMap
 from cinc_ecg.digitization.name_reading import Reading
 from cinc_ecg.digitization.name_search import (
     Match,
@@ -18,7 +18,6 @@ from cinc_ecg.digitization.name_search import (
     lay_over,
     peaks,
     rank_last_glyph,
-    saturate,
 )
 
 #: Heights of capitals tried when no name tells the page's own, in mm.
@@ -52,12 +51,31 @@ def page_style(readings: Sequence[Reading]) -> Style | None:
     return Style(round(cap), tuple(FACES[i] for i in order[:2]))
 
 
-def search_v_names(marks: MarkInk, style: Style | None) -> list[Reading]:
-    """Find names with a V anywhere on the page: V1..V6, aVR, aVL, aVF."""
-    ink = saturate(marks.ink)
+def refined_style(ink: FloatMap, readings: Sequence[Reading], style: Style) -> Style:
+    """Return the size and the two faces that lie best over the surest readings of the page."""
+    sure = sorted((r for r in readings if "v" in r.text.casefold()), key=lambda r: -r.score)[:6]
+    sums: dict[tuple[str, int], float] = {}
+    for face in FACES:
+        for cap in range(max(style.cap_px - 2, 7), style.cap_px + 3):
+            for r in sure:
+                if has(r.text, face):
+                    x, y = round(r.box[0]), round(r.box[1])
+                    match = lay_over(ink, (x - 3, y - 3, x + 3, y + 3), r.text, face, cap)
+                    gain = 0.0 if match is None else match.agreement
+                    sums[face, cap] = sums.get((face, cap), 0.0) + gain
+    ranked = sorted(sums, key=lambda key: -sums[key])
+    if not ranked:
+        return style
+    best = ranked[0]
+    other = next((face for face, _ in ranked if face != best[0]), best[0])
+    return Style(best[1], (best[0], other))
+
+
+def search_v_names(ink: FloatMap, px_per_mm: float, style: Style | None) -> list[Reading]:
+    """Find names with a V anywhere on the page's saturated ink: V1..V6, aVR, aVL, aVF."""
     half = cv2.resize(ink, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     if style is None:
-        caps = [max(round(mm * marks.px_per_mm), 8) for mm in _CAPS_MM]
+        caps = [max(round(mm * px_per_mm), 8) for mm in _CAPS_MM]
         trials = [(face, cap, 14) for cap in caps for face in _ANY_FACES]
     else:
         trials = [(face, style.cap_px, 70) for face in style.faces]
@@ -86,31 +104,43 @@ def _read_around_v(ink: FloatMap, at: tuple[int, int], face: str, cap: int) -> R
         window = (x - before - slack, y - slack, x - before + slack, y + slack)
         found += [lay_over(ink, window, text[:-1] + glyph, face, cap) for glyph in rivals]
     matches = sorted((m for m in found if m is not None), key=lambda m: -m.agreement)
-    return _settle(ink, matches[0]) if matches and matches[0].agreement > 0.45 else None
+    if not matches or matches[0].agreement <= 0.45:
+        return None
+    return _settle(ink, matches[0], {m.text: m.glyphs[-1] for m in matches})
 
 
-def _settle(ink: FloatMap, match: Match) -> Reading:
-    """Decide the last glyph of a match among its rivals and score it."""
+def _settle(ink: FloatMap, match: Match, last: Mapping[str, float]) -> Reading:
+    """Decide the last glyph of a match among its rivals and score it.
+
+    A glyph's ink may be lent by a trace, so its shape and what it leaves unexplained count alike.
+    """
     rivals = _CHEST if match.text[-1] in _CHEST else _LIMB
-    ranked = rank_last_glyph(ink, match, rivals)
-    text = match.text[:-1] + ranked[0][1]
-    lead = ranked[0][0] - ranked[1][0] if len(ranked) > 1 else 0.0
+    head = match.text[:-1]
+    ranked = sorted(
+        (
+            (0.5 * (shape + last.get(head + glyph, 0.0)), shape, glyph)
+            for shape, glyph in rank_last_glyph(ink, match, rivals)
+        ),
+        reverse=True,
+    )
+    both, shape, glyph = ranked[0]
+    lead = both - ranked[1][0] if len(ranked) > 1 else 0.0
     present = _logistic((match.agreement - _EVEN) / _SLOPE)
-    score = present * _logistic((ranked[0][0] - 0.55) / 0.05) * _logistic((lead - 0.02) / 0.03)
+    score = present * _logistic((shape - 0.55) / 0.05) * _logistic((lead - 0.02) / 0.02)
     votes = tuple(float(face == match.face) for face in FACES)
-    return Reading(text, match.box, 0.95 * score, float(match.cap_px), votes)
+    cap = float(match.cap_px)
+    return Reading(head + glyph, match.box, 0.95 * score, cap, votes, free=False)
 
 
 def _logistic(value: float) -> float:
     return float(1.0 / (1.0 + np.exp(-value)))
 
 
-def search_bars(marks: MarkInk, style: Style, known: Sequence[Reading]) -> list[Reading]:
+def search_bars(ink: FloatMap, style: Style, known: Sequence[Reading]) -> list[Reading]:
     """Find I, II and III in the columns of the known names, the longest that is there.
 
     A single bar is believed only at the height of another name; two or three in a column always.
     """
-    ink = saturate(marks.ink)
     cap = style.cap_px
     sure = [r for r in known if r.score > 0.5 and r.text != "I"]
     bases = [r.box[3] for r in sure]
@@ -139,7 +169,8 @@ def _search_column(ink: FloatMap, left: float, text: str, face: str, cap: int) -
 
 def _bars_reading(match: Match) -> Reading:
     score = _logistic((match.agreement - 0.68) / 0.04) * (0.6 if match.text == "I" else 0.85)
-    return Reading(match.text, match.box, score, float(match.cap_px), (0.0,) * len(FACES))
+    votes = (0.0,) * len(FACES)
+    return Reading(match.text, match.box, score, float(match.cap_px), votes, free=False)
 
 
 def clusters(values: Sequence[float], width: float) -> list[float]:
@@ -154,7 +185,11 @@ def clusters(values: Sequence[float], width: float) -> list[float]:
 
 
 def best_per_place(readings: Sequence[Reading]) -> list[Reading]:
-    """Keep the best of the readings whose boxes overlap; of bars the most, they contain fewer."""
+    """Keep the best of the readings whose boxes overlap.
+
+    A likely name with a V goes before bars, which may be parts of its letters or a flank of the
+    trace; of bars the most go first, for they contain fewer.
+    """
     kept: list[Reading] = []
     for reading in sorted(readings, key=lambda r: (-_rank(r), r.box)):
         if not any(_overlap(reading.box, other.box) > 0.3 for other in kept):
@@ -163,8 +198,10 @@ def best_per_place(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def _rank(reading: Reading) -> float:
-    bars = set(reading.text) == {"I"} and reading.score > 0.4
-    return reading.score + (0.5 * (len(reading.text) - 1) if bars else 0.0)
+    if reading.score <= 0.3:
+        return reading.score
+    bars = set(reading.text) == {"I"}
+    return reading.score + (0.5 * (len(reading.text) - 1) if bars else 2.0)
 
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:

@@ -37,6 +37,7 @@ class Reading:
         cap_px: Height of its capitals.
         votes: Likeness to each face of `FACES`.
         inverted: A minus sign stands before it.
+        free: Read from pieces of its own, not searched for at a given size.
     """
 
     text: str
@@ -45,6 +46,7 @@ class Reading:
     cap_px: float
     votes: tuple[float, ...]
     inverted: bool = False
+    free: bool = True
 
 
 def _logistic(value: float | np.ndarray, middle: float, width: float) -> np.ndarray:

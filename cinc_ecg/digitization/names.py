@@ -20,12 +20,14 @@ from cinc_ecg.digitization.name_places import (
     Style,
     best_per_place,
     page_style,
+    refined_style,
     search_bars,
     search_v_names,
 )
 from cinc_ecg.digitization.name_reading import Reading, read_words, with_sign
+from cinc_ecg.digitization.name_search import saturate
 from cinc_ecg.leads import canonical_lead
-from cinc_ecg.types import LeadName
+from cinc_ecg.types import LeadName, Pulse
 
 #: Scores below this are not reported.
 _MIN_SCORE = 0.15
@@ -47,23 +49,54 @@ def find_names(
     return names_on(mark_ink(page, px_per_mm, origin_mm=origin_mm))
 
 
-def names_on(marks: MarkInk, pieces: Sequence[Piece] | None = None) -> list[LeadName]:
+def names_on(
+    marks: MarkInk, pieces: Sequence[Piece] | None = None, pulses: Sequence[Pulse] = ()
+) -> list[LeadName]:
     """Find lead names on the ink of a page (`mark_ink`), as `find_names` does.
 
     Args:
         pieces: The ink's pieces from `find_pieces`, if they are known already.
+        pulses: Calibration pulses of the page; their sides are no bars of names.
     """
     pieces = letters_of(find_pieces(marks) if pieces is None else pieces, marks.px_per_mm)
     readings = read_words(group_words(pieces))
-    style = page_style(readings)
-    readings = best_per_place([*readings, *search_v_names(marks, style)])
-    style = page_style(readings)
-    if style is not None:
-        readings = best_per_place([*readings, *search_bars(marks, style, readings)])
+    readings, style = _with_hidden(marks, readings, pulses)
     readings = [_isolated(with_sign(r, marks), pieces) for r in readings]
     readings = _of_one_style(readings, style)
     kept = sorted((r for r in readings if r.score >= _MIN_SCORE), key=lambda r: -r.score)
     return [_lead_name(marks, r) for r in kept]
+
+
+def _with_hidden(
+    marks: MarkInk, readings: Sequence[Reading], pulses: Sequence[Pulse]
+) -> tuple[list[Reading], Style | None]:
+    """Add the names that touch other ink; also return the page's style, if any name tells it."""
+    ink = saturate(marks.ink)
+    found = list(readings)
+    style = page_style(found)
+    if style is None:
+        found = best_per_place([*found, *search_v_names(ink, marks.px_per_mm, None)])
+        style = page_style(found)
+    if style is None:
+        return found, None
+    style = refined_style(ink, found, style)
+    found = best_per_place([*found, *search_v_names(ink, marks.px_per_mm, style)])
+    bars = [r for r in search_bars(ink, style, found) if not _on_pulse(marks, r, pulses)]
+    return best_per_place([*found, *bars]), style
+
+
+def _on_pulse(marks: MarkInk, reading: Reading, pulses: Sequence[Pulse]) -> bool:
+    """Tell whether one of a reading's bars is the side of a pulse."""
+    x0, y0, x1, y1 = marks.box_mm(reading.box)
+    n = len(reading.text)
+    width = 0.14 * (y1 - y0)
+    bars = [x0 + width / 2 + (x1 - x0 - width) * i / max(n - 1, 1) for i in range(n)]
+    return any(
+        abs(bar - side) < 0.3 and y0 < pulse.foot_mm and y1 > pulse.top_mm
+        for bar in bars
+        for pulse in pulses
+        for side in (pulse.x0_mm, pulse.x1_mm)
+    )
 
 
 def _lead_name(marks: MarkInk, reading: Reading) -> LeadName:
@@ -88,9 +121,12 @@ def _of_one_style(readings: Sequence[Reading], style: Style | None) -> list[Read
     if style is None:
         return [replace(r, score=0.4 * r.score) if r.text == "I" else r for r in readings]
     cap = style.cap_px
+    caps = [r.cap_px for r in readings if r.free and r.score > 0.5 and r.text[-1] != "I"]
+    usual = float(np.median(caps)) if caps else float(cap)
     weighed = []
     for r in readings:
-        score = r.score * float(np.exp(-0.5 * (np.log(r.cap_px / cap) / 0.12) ** 2))
+        off = np.log(r.cap_px / usual) if r.free else 0.0
+        score = r.score * float(np.exp(-0.5 * (off / 0.12) ** 2))
         if set(r.text) == {"I"}:
             others = [s for s in readings if s is not r and s.score > 0.5 and s.text != "I"]
             score *= _place(r, others, cap) ** (2.0 if r.text == "I" else 0.5)
