@@ -2,8 +2,8 @@
 
 All functions work on *coverage*: a float32 array of the picture's size holding 0..1 ink per pixel;
 the centre of the top-left pixel is (0, 0). A stroke is the set of points within half a pen width of
-the line, so that ends and joins are round; a pixel's coverage is the overlap of that stroke with
-one pixel, taken across the line.
+the line, so that ends and joins are round; a pixel's coverage is the part of its area under that
+stroke (exact along straight pieces).
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ Coverage = NDArray[np.float32]
 _MAX_PIECE_PX = 12.0
 #: Pixels handled at once; bounds the memory.
 _CHUNK_PX = 1_000_000
+_HALF_DIAGONAL = 0.7072
+#: Pieces shorter than the root of this have no direction.
+_DOT_PX2 = 1e-8
 
 
 def draw_polyline(
@@ -39,7 +42,7 @@ def draw_polyline(
     points = np.asarray(points_px, np.float64).reshape(-1, 2)
     starts, ends, which = _segments(points)
     ink = np.broadcast_to(np.asarray(density, np.float32), len(points))[which]
-    radius = width_px / 2 + 0.5
+    radius = width_px / 2 + _HALF_DIAGONAL
     height, width = coverage.shape
     low = np.ceil(np.minimum(starts, ends) - radius).astype(np.int64)
     high = np.floor(np.maximum(starts, ends) + radius).astype(np.int64)
@@ -98,17 +101,43 @@ def _stamp(
     column = offset - row * columns
     origin = (start - low).astype(np.float32)
     delta = (end - start).astype(np.float32)
-    norm = np.maximum((delta**2).sum(axis=1), 1e-12, dtype=np.float32)
+    norm = np.maximum((delta**2).sum(axis=1), 1e-12).astype(np.float32)
     px = column.astype(np.float32) - origin[:, 0][owner]
     py = row.astype(np.float32) - origin[:, 1][owner]
     dx, dy = delta[:, 0][owner], delta[:, 1][owner]
     t = np.clip((px * dx + py * dy) / norm[owner], 0, 1)
     distance = np.hypot(px - t * dx, py - t * dy)
-    value = np.minimum(distance + 0.5, half) - np.maximum(distance - 0.5, -half)
-    value = np.clip(value, 0, 1) * ink[owner]
+    sides = _pixel_sides(delta, norm)[:, owner]
+    value = _share_below(half - distance, sides)
+    if half < _HALF_DIAGONAL:
+        value -= _share_below(-half - distance, sides)
+    value *= ink[owner]
     hit = value > 0
     flat = (low[:, 1][owner] + row) * coverage.shape[1] + low[:, 0][owner] + column
     np.maximum.at(coverage.reshape(-1), flat[hit], value[hit])
+
+
+def _pixel_sides(delta: NDArray[np.float32], norm: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Half widths of a pixel's two sides as seen across each piece: larger first, (2, n)."""
+    unit = np.abs(delta) / np.sqrt(norm)[:, None]
+    unit[norm < _DOT_PX2] = np.sqrt(0.5)
+    longer, shorter = unit.max(axis=1), unit.min(axis=1)
+    return np.stack([longer / 2, np.maximum(shorter / 2, 0.02)])
+
+
+def _share_below(edge: NDArray[np.float32], sides: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of a pixel that lies below `edge`, seen across the line.
+
+    A square projected on a slanted direction is a trapezoid, the convolution of two boxes; this is
+    its cumulative distribution, exact for straight edges.
+    """
+    outer, inner = sides[0] + sides[1], sides[0] - sides[1]
+    total = np.square(np.maximum(edge + outer, 0))
+    total -= np.square(np.maximum(edge + inner, 0))
+    total -= np.square(np.maximum(edge - inner, 0))
+    total += np.square(np.maximum(edge - outer, 0))
+    total /= 8 * sides[0] * sides[1]
+    return np.clip(total, 0, 1)
 
 
 def draw_box(coverage: Coverage, box_px: tuple[float, float, float, float]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -78,9 +79,9 @@ def load_truth(stem: str | Path) -> PageTruth:
     npz, sidecar = _paths(stem)
     try:
         facts = json.loads(sidecar.read_text(encoding="utf-8"))
-        with np.load(npz, allow_pickle=False) as loaded:
+        with npz.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
             arrays = {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise InputError(f"{stem}: the page's truth cannot be read ({error})") from error
     if facts.get("schema") != SCHEMA:
         raise InputError(f"{sidecar}: schema is {facts.get('schema')!r}, expected {SCHEMA!r}")
