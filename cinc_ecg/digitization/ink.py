@@ -95,7 +95,7 @@ def shading(strip: Strip) -> F32:
     height, width = grey.shape
     rows, columns = max(1, height // block), max(1, width // block)
     cut = grey[: rows * (height // rows), : columns * (width // columns)]
-    cells = cut.reshape(rows, height // rows, columns, width // columns)[:, ::2, :, ::2]
+    cells = cut.reshape(rows, height // rows, columns, width // columns)[:, ::3, :, ::3]
     field = np.median(cells, axis=(1, 3)).astype(np.float32)
     if strip.valid is not None:
         inside = strip.valid[: cut.shape[0], : cut.shape[1]].reshape(
@@ -110,12 +110,12 @@ def shading(strip: Strip) -> F32:
 
 
 def _flat(strip: Strip, step: int) -> F32:
-    """Return every `step`-th column of the strip divided by its shading."""
-    pixels = strip.pixels[:, ::step].astype(np.float32)
+    """Return every `step`-th column and second row of the strip divided by its shading."""
+    pixels = strip.pixels[::2, ::step].astype(np.float32)
     field = cv2.resize(shading(strip), pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     flat: F32 = pixels / field[..., None]
     if strip.valid is not None:
-        flat = np.where(strip.valid[:, ::step, None], flat, np.float32(255.0))
+        flat = np.where(strip.valid[::2, ::step, None], flat, np.float32(255.0))
     return flat
 
 
@@ -132,7 +132,7 @@ def page_colours(strips: Sequence[Strip]) -> Colours:
         The projection for `ink_map`.
     """
     chosen = list(strips)[:: max(1, len(strips) // 4)][:5]
-    samples = [_flat(strip, 4) for strip in chosen]
+    samples = [_flat(strip, 6) for strip in chosen]
     paper = np.median(np.concatenate([s[::3].reshape(-1, 3) for s in samples]), axis=0)
     density, excess = [], []
     for sample in samples:
@@ -189,13 +189,13 @@ def _backdrop(value: F32, px_per_mm: float) -> F32:
     but a flat trace can fill a row, so a row is believed only as far as the rows one coarse period away show the same.
     """
     height, width = value.shape
-    columns = np.median(value[::2], axis=0)
+    columns = np.median(value[::3], axis=0)
     period = _GRID_PERIOD_MM * px_per_mm
     n_parts = max(1, round(width / (60.0 * px_per_mm)))
     edges = np.linspace(0, width, n_parts + 1).astype(int)
     parts = []
     for start, stop in zip(edges[:-1], edges[1:], strict=True):
-        profile = np.median(value[:, start:stop:2], axis=1)
+        profile = np.median(value[:, start:stop:4], axis=1)
         parts.append(np.minimum(profile, _folded(profile, period) + 0.03))
     centres = (edges[:-1] + edges[1:]) / 2.0
     rows = _between(np.stack(parts, axis=1), centres, width)

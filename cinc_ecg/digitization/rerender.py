@@ -119,7 +119,7 @@ def refine(
     problem = _Problem(picture, paper, pen, cut, noise, settings)
     best_line, best_cost = line, np.full(len(picture.pixels.first), np.inf)
     damping = np.full(len(line), 1e-2)
-    trial = line
+    trial, band = line, np.zeros((1, len(line)))
     for turn in range(settings.iterations + 1):
         state = _evaluate(problem, trial)
         kept = _fell(best_cost, state.cost)
@@ -128,7 +128,9 @@ def refine(
         if turn == settings.iterations:
             break
         damping = np.where(kept, damping * 0.3, damping * 10.0)
-        trial = best_line + np.where(kept, _step(problem, state, damping), 0.0)
+        if turn in (0, 1, 3):  # the normal matrix changes slowly, the gradient is exact every time
+            band = normal_band(state.edge, pen, _worth(problem, state))
+        trial = best_line + np.where(kept, _step(problem, state, damping, band), 0.0)
     return _summary(problem, state, best_line)
 
 
@@ -165,20 +167,19 @@ def _fell(old: F64, new: F64) -> Mask:
     return nodes[: len(nodes) - NODES_PER_COLUMN + 1]
 
 
-def _step(problem: _Problem, state: _State, damping: F64) -> F64:
+def _step(problem: _Problem, state: _State, damping: F64, matrix: F64) -> F64:
     """Solve the damped, banded normal equations."""
-    pen, noise = problem.pen, problem.noise
-    scale = np.float32(pen.depth / noise**2)
+    scale = np.float32(problem.pen.depth / problem.noise**2)
     pull = state.residual * state.weight * problem.picture.free * scale
     on_edges = stroke.back_project(state.drawing, problem.paper, pull)
     gradient = edges_to_nodes(state.edge, on_edges)
-    worth = _worth(problem, state)
-    band = normal_band(state.edge, pen, worth)
-    data = band[0].copy()
+    band = matrix.copy()
+    data = matrix[0]
     bend = _bend(state.line, problem.cut)
     stiff = np.where(bend == 0.0, 0.0, 1.0) / (problem.settings.bend_px**2 + bend**2)
     add_prior(band, gradient, stiff, bend)
-    blind = (worth[1:] == 0.0) & ~problem.cut[1:] & ~problem.cut[:-1]
+    seen = np.repeat(problem.picture.pixels.count > 0, NODES_PER_COLUMN)[1 : len(state.line)]
+    blind = ~seen & ~problem.cut[1:] & ~problem.cut[:-1]
     add_slope_prior(band, gradient, np.where(blind, 1.0, 0.0), state.line)
     band[0] += damping * (data + 0.1 * np.median(data)) + 1e-6
     step = _solve(band, gradient, data)

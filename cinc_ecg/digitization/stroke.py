@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -190,9 +189,7 @@ def _ramp(a: F32, b: F32) -> tuple[F32, F32, F32]:
     gap = a - b
     near = np.abs(gap) < 0.05
     gap = np.where(near, np.float32(1.0), gap)
-    phi_a, phi_b = ndtr(a), ndtr(b)
-    scale = np.float32(1.0 / np.sqrt(2.0 * np.pi))
-    dens_a, dens_b = scale * np.exp(-0.5 * a * a), scale * np.exp(-0.5 * b * b)
+    (phi_a, dens_a), (phi_b, dens_b) = _normal(a), _normal(b)
     ramp = (a * phi_a + dens_a - b * phi_b - dens_b) / gap
     d_a, d_b = (phi_a - ramp) / gap, (ramp - phi_b) / gap
     half = 0.25 * (dens_a + dens_b)
@@ -201,6 +198,13 @@ def _ramp(a: F32, b: F32) -> tuple[F32, F32, F32]:
         np.where(near, half, d_a),
         np.where(near, half, d_b),
     )
+
+
+def _normal(z: F32) -> tuple[F32, F32]:
+    """Return the normal distribution function and density, to 3e-4 (Page's tanh formula, fast)."""
+    square = z * z
+    bent = np.float32(0.7978846) * z * (1.0 + np.float32(0.044715) * square)
+    return 0.5 + 0.5 * np.tanh(bent), np.float32(0.3989423) * np.exp(-0.5 * square)
 
 
 def render(drawing: Drawing, paper: Canvas) -> F32:
