@@ -112,13 +112,28 @@ def rotate(
     max_deg: float,
     colour: tuple[int, int, int] = (0, 0, 0),
     exactly: bool = False,
+    expand: bool = False,
 ) -> tuple[Pixels, PageTruth]:
-    """Turn the page about its centre by up to (or `exactly`) `max_deg`; the size is kept."""
+    """Turn the page about its centre by up to (or `exactly`) `max_deg` to either side.
+
+    Args:
+        pixels: (height, width, 3) uint8.
+        truth: Its geometry is turned alike.
+        rng: Source of all chance.
+        max_deg: Bound of the angle.
+        colour: What shows beside the page.
+        exactly: Take the bound itself.
+        expand: Enlarge the picture to hold the whole page; otherwise its size is kept.
+    """
     height, width = pixels.shape[:2]
-    sign = rng.choice([-1.0, 1.0])
-    angle = sign * max_deg * (1.0 if exactly else rng.uniform(0, 1))
-    turn = Homography.rotation(angle, ((width - 1) / 2, (height - 1) / 2))
-    return apply_warps(pixels, truth, [turn], (width, height), colour)
+    angle = rng.choice([-1.0, 1.0]) * max_deg * (1.0 if exactly else rng.uniform(0, 1))
+    warps: list[Warp] = [Homography.rotation(angle, ((width - 1) / 2, (height - 1) / 2))]
+    size = (width, height)
+    if expand:
+        cos, sin = abs(np.cos(np.deg2rad(angle))), abs(np.sin(np.deg2rad(angle)))
+        size = (round(width * cos + height * sin), round(width * sin + height * cos))
+        warps.append(Homography.shift((size[0] - width) / 2, (size[1] - height) / 2))
+    return apply_warps(pixels, truth, warps, size, colour)
 
 
 def rescale(

@@ -17,6 +17,7 @@ DOTS_MM = np.array([[x, y] for x in (15.0, 40.0, 66.0, 100.0) for y in (18.0, 41
 
 GEOMETRIC = [
     Step("rotate", {"max_deg": 7.0}),
+    Step("rotate", {"max_deg": 40.0, "exactly": True, "expand": True}),
     Step("perspective", {"corner_shift": 0.05}),
     Step("curl", {"amount": 0.02}),
     Step("rescale", {"factor": 0.7}),
@@ -134,6 +135,14 @@ def test_blurs_do_not_move_the_ink(dotted, name):
 def test_wrong_artefacts_are_refused(dotted, step):
     with pytest.raises(ConfigError, match=step.name):
         apply(*dotted, [step], np.random.default_rng(0))
+
+
+def test_an_expanded_rotation_keeps_the_whole_page(dotted):
+    step = Step("rotate", {"max_deg": 30.0, "exactly": True, "expand": True})
+    image, truth = apply(*dotted, [step], np.random.default_rng(0))
+    corners = to_image(truth.geometry, np.array([[0, 0], [120, 0], [120, 90], [0, 90.0]]))
+    assert (corners > -2).all()
+    assert (corners < (image.width + 1, image.height + 1)).all()
 
 
 def test_quarter_turns_come_back(dotted):
