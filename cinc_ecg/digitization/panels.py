@@ -1,0 +1,140 @@
+"""From places on the page to panels in time: windows of the record, baselines, cut-out traces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from cinc_ecg.digitization.layout import Frame, Hypothesis, Place
+from cinc_ecg.types import Calibration, FloatArray, LeadTrace, Panel, Pulse, RowTrace
+
+#: Beats of two columns must agree this much better one way than the other to tell how time runs.
+_TIMING_MARGIN = 0.12
+_SAME_BEATS = 0.75
+_ENVELOPE_STEP_S = 0.01
+
+
+def columns_are_simultaneous(
+    hypothesis: Hypothesis, traces: Sequence[RowTrace], mm_per_s: float
+) -> tuple[bool, bool]:
+    """Tell whether all columns show the same seconds or each continues the one before.
+
+    The heart beats at the same instants in every lead. Where a rhythm strip runs below, each column's steep strokes
+    are compared with the strip's, once with the stretch right above it (sequential) and once with the strip's
+    beginning (simultaneous). Without a strip, columns whose beats coincide with the first column's are simultaneous.
+
+    Returns:
+        (simultaneous, whether the page decided it rather than the custom that columns follow each other).
+    """
+    grid = [p for p in hypothesis.places if not p.rhythm]
+    starts = sorted({round(p.x0_mm, 1) for p in grid})
+    if len(starts) < 2:
+        return False, True
+    columns = [[p for p in grid if round(p.x0_mm, 1) == x] for x in starts]
+    beats = [_beats(places, traces, mm_per_s) for places in columns]
+    length = min(len(b) for b in beats)
+    if length < 50:
+        return False, False
+    strips = [p for p in hypothesis.places if p.rhythm]
+    if strips:
+        strip = _beats(strips, traces, mm_per_s)
+        same, following = [], []
+        for k in range(1, len(beats)):
+            at = round((starts[k] - starts[0]) / mm_per_s / _ENVELOPE_STEP_S)
+            if at + length <= len(strip) + 5:
+                following.append(_agreement(beats[k], strip[at:]))
+                same.append(_agreement(beats[k], strip))
+        if following and abs(np.mean(same) - np.mean(following)) > _TIMING_MARGIN:
+            return bool(np.mean(same) > np.mean(following)), True
+    agreement = float(np.mean([_agreement(beats[0], b) for b in beats[1:]]))
+    return agreement > _SAME_BEATS, agreement > _SAME_BEATS
+
+
+def _beats(places: Sequence[Place], traces: Sequence[RowTrace], mm_per_s: float) -> FloatArray:
+    """Steepness of a column's traces over time, every lead scaled to its own, 10 ms apart."""
+    x0, x1 = min(p.x0_mm for p in places), max(p.x1_mm for p in places)
+    at = np.arange(x0 + 1.0, x1 - 1.0, _ENVELOPE_STEP_S * mm_per_s)
+    total = np.zeros(len(at))
+    for place in places:
+        trace = traces[place.row]
+        x = trace.x0_mm + trace.step_mm * np.arange(len(trace.y_mm))
+        known = np.isfinite(trace.y_mm)
+        if known.sum() < 20:
+            continue
+        y = np.interp(at, x[known], trace.y_mm[known])
+        slope = gaussian_filter1d(np.abs(np.gradient(y)), 2.0)
+        total += slope / (np.percentile(slope, 98) + 1e-9)
+    return total
+
+
+def _agreement(a: FloatArray, b: FloatArray) -> float:
+    """Largest correlation within 60 ms either way."""
+    n = min(len(a), len(b))
+    best = -1.0
+    for shift in range(-6, 7):
+        left, right = a[max(shift, 0) : n + min(shift, 0)], b[max(-shift, 0) : n + min(-shift, 0)]
+        best = max(best, float(np.corrcoef(left, right)[0, 1]))
+    return best
+
+
+def make_panels(
+    hypothesis: Hypothesis,
+    frame: Frame,
+    traces: Sequence[RowTrace],
+    pulses: Sequence[Pulse],
+    calibration: Calibration,
+    simultaneous: bool,
+) -> tuple[list[Panel], list[LeadTrace]]:
+    """Place every lead in time and cut its part out of its row's trace."""
+    panels, cut = [], []
+    for index, place in enumerate(hypothesis.places):
+        trace = traces[place.row]
+        part = _cut(trace, place, index)
+        start = 0.0 if simultaneous else (place.x0_mm - frame.x0_mm) / calibration.mm_per_s
+        levels = part.y_mm[np.isfinite(part.y_mm)]
+        top, bottom = (
+            (levels.min(), levels.max())
+            if len(levels)
+            else (frame.rows[place.row].baseline_mm,) * 2
+        )
+        panels.append(
+            Panel(
+                lead=place.lead,
+                row=place.row,
+                box_mm=(place.x0_mm, float(top), place.x1_mm, float(bottom)),
+                start_s=max(start, 0.0),
+                duration_s=(place.x1_mm - place.x0_mm) / calibration.mm_per_s,
+                mm_per_s=calibration.mm_per_s,
+                mm_per_mv=calibration.mm_per_mv,
+                baseline_mm=_baseline(frame.rows[place.row].baseline_mm, levels, pulses),
+                rhythm=place.rhythm,
+                inverted=place.inverted,
+            )
+        )
+        cut.append(part)
+    return panels, cut
+
+
+def _cut(trace: RowTrace, place: Place, index: int) -> LeadTrace:
+    first = int(np.ceil((place.x0_mm - trace.x0_mm) / trace.step_mm - 1e-6))
+    last = int(np.ceil((place.x1_mm - trace.x0_mm) / trace.step_mm - 1e-6))
+    first, last = max(first, 0), min(max(last, 0), len(trace.y_mm))
+    window = slice(first, last)
+    return LeadTrace(
+        panel=index,
+        x0_mm=trace.x0_mm + first * trace.step_mm,
+        step_mm=trace.step_mm,
+        y_mm=trace.y_mm[window],
+        sigma_mm=trace.sigma_mm[window],
+        visible=trace.visible[window],
+    )
+
+
+def _baseline(row_mm: float, levels: FloatArray, pulses: Sequence[Pulse]) -> float:
+    """Return the page y of 0 mV: the foot of the row's pulse, or else the level the trace keeps returning to."""
+    near = [p for p in pulses if abs(p.foot_mm - row_mm) < 4.0]
+    if near:
+        return min(near, key=lambda p: abs(p.foot_mm - row_mm)).foot_mm
+    return float(np.median(levels)) if len(levels) else row_mm

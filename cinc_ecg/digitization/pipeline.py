@@ -1,0 +1,225 @@
+"""Digitize one page: the stages in order, and the merging of several pictures of one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cinc_ecg.digitization.assemble import assemble, lead_statuses, quality_of
+from cinc_ecg.digitization.calibrate import calibrate
+from cinc_ecg.digitization.layout import (
+    Frame,
+    Hypothesis,
+    frame_of,
+    hypotheses,
+    named_rows,
+    posterior,
+    snap_width,
+)
+from cinc_ecg.digitization.orient import UprightPage, stand_upright
+from cinc_ecg.digitization.panels import columns_are_simultaneous, make_panels
+from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
+from cinc_ecg.digitization.read_strips import ClassicalStripReader
+from cinc_ecg.errors import GridNotFound, LayoutNotFound, NotAnEcg
+from cinc_ecg.geometry import warp_box
+from cinc_ecg.leads import LEADS, canonical_lead
+from cinc_ecg.types import (
+    Digitization,
+    EcgImage,
+    Layout,
+    Note,
+    PageGeometry,
+    PageReader,
+    Signal,
+    Strip,
+    StripReader,
+)
+
+Observe = Callable[[str, object], None]
+
+#: Lengths of a row that devices print, in seconds; the frame snaps to one of them when it is close.
+_USUAL_SECONDS = (2.5, 3.0, 5.0, 6.0, 10.0, 12.0)
+_STRIP_PX_PER_MM = (10.0, 12.0)
+
+
+@dataclass(frozen=True, slots=True)
+class DigitizeConfig:
+    """What the user knows or wants.
+
+    Attributes:
+        fs_hz: Sampling rate of the result.
+        duration_s: Length of the record where a header tells it; checks the paper speed.
+        layout: Name of the layout, instead of finding one.
+        leads: Names of the rows' leads from top to bottom (one per row), for layouts not in the table.
+        mm_per_s, mm_per_mv: Paper speed and gain, instead of reading them.
+        min_confidence: Posterior below which the layout is reported as uncertain.
+    """
+
+    fs_hz: float = 500.0
+    duration_s: float | None = None
+    layout: str | None = None
+    leads: tuple[str, ...] | None = None
+    mm_per_s: float | None = None
+    mm_per_mv: float | None = None
+    min_confidence: float = 0.7
+
+
+def digitize(
+    image: EcgImage,
+    *,
+    page_reader: PageReader | None = None,
+    strip_reader: StripReader | None = None,
+    config: DigitizeConfig = DigitizeConfig(),
+    observe: Observe | None = None,
+) -> Digitization:
+    """Read the calibrated signals off one page.
+
+    Args:
+        image: The picture.
+        page_reader, strip_reader: Readers of evidence and traces; the classical ones by default.
+        config: What is known beforehand.
+        observe: Called with (stage, value) after each stage, for debugging pictures.
+
+    Returns:
+        Signals in mV with their layout, calibration, statuses and notes.
+
+    Raises:
+        DigitizationError: A subclass with a reason code, when no trustworthy signal can be given.
+    """
+    tell = observe or (lambda stage, value: None)
+    pixels = light_paper(image.pixels)
+    evidence = (page_reader or ClassicalPageReader()).read(image)
+    tell("evidence", evidence)
+    if evidence.lattice is None:
+        raise GridNotFound(f"{image.source}: the page has no readable grid and so no scale")
+    page = stand_upright(pixels, evidence.lattice, evidence.page_mask, evidence.orientation)
+    tell("page", page)
+    frame = frame_of(page.rows, page.marks.pulses)
+    require_ecg(page, frame, image.source)
+    calibration, notes = calibrate(
+        frame,
+        page.marks.pulses,
+        page.marks.text,
+        n_columns=1,
+        duration_s=config.duration_s,
+        mm_per_s=config.mm_per_s,
+        mm_per_mv=config.mm_per_mv,
+    )
+    seconds = (config.duration_s,) if config.duration_s else _USUAL_SECONDS
+    frame = snap_width(frame, [s * calibration.mm_per_s for s in seconds])
+    tell("frame", frame)
+    strips = cut_strips(pixels, page.geometry, frame)
+    traces = (strip_reader or ClassicalStripReader()).read(strips)
+    tell("traces", traces)
+    chosen, confidence, runner_up = choose_layout(frame, page, config)
+    tell("layout", chosen)
+    if confidence < config.min_confidence:
+        notes.append(
+            Note(
+                "layout_uncertain",
+                "warning",
+                "page",
+                f"layout {chosen.name} has confidence {confidence:.2f}",
+            )
+        )
+    simultaneous, _ = columns_are_simultaneous(chosen, traces, calibration.mm_per_s)
+    panels, cut = make_panels(chosen, frame, traces, page.marks.pulses, calibration, simultaneous)
+    signal = assemble(panels, cut, config.fs_hz)
+    statuses = lead_statuses(panels, cut, signal)
+    layout = Layout(chosen.name, tuple(panels), chosen.cabrera, simultaneous, confidence, runner_up)
+    quality = quality_of(signal, statuses, float(np.mean(page.geometry.px_per_mm)))
+    return Digitization(
+        signal, layout, page.geometry, calibration, tuple(cut), statuses, quality, tuple(notes)
+    )
+
+
+def require_ecg(page: UprightPage, frame: Frame, source: str) -> None:
+    """Refuse pictures that are no electrocardiogram: two trace rows and a lead name or a pulse, at the least.
+
+    Raises:
+        NotAnEcg: The criterion is not met.
+    """
+    names = [n for n in page.marks.names if n.score > 0.6 and n.lead not in ("I", "II", "III")]
+    pulses = [p for p in page.marks.pulses if 4.0 < p.height_mm < 22.0]
+    if len(frame.rows) < 2 or not (names or pulses):
+        raise NotAnEcg(
+            f"{source}: {len(frame.rows)} trace rows, {len(names)} lead names and {len(pulses)} calibration pulses "
+            "were found; an ECG page needs two rows and a name or a pulse"
+        )
+
+
+def cut_strips(pixels: np.ndarray, geometry: PageGeometry, frame: Frame) -> list[Strip]:
+    """Rectify every trace row with one warp from the original pixels."""
+    scale = float(np.clip(max(geometry.px_per_mm), *_STRIP_PX_PER_MM))
+    baselines = [row.baseline_mm for row in frame.rows]
+    strips = []
+    for index, row in enumerate(frame.rows):
+        above, below = _reach(baselines, index)
+        x0 = min(row.x0_mm, frame.x0_mm) - 2.0
+        x1 = max(row.x1_mm, frame.x1_mm) + 2.0
+        box = (x0, row.baseline_mm - above, x1, row.baseline_mm + below)
+        strip, valid = warp_box(pixels, geometry, box, scale)
+        strips.append(Strip(index, strip, box[0], box[1], scale, row.baseline_mm, None, valid))
+    return strips
+
+
+def _reach(baselines: Sequence[float], index: int) -> tuple[float, float]:
+    """How far above and below its baseline a row's strokes are followed: past the neighbours' baselines."""
+    above = baselines[index] - baselines[index - 1] if index else 30.0
+    below = baselines[index + 1] - baselines[index] if index + 1 < len(baselines) else 30.0
+    return float(np.clip(1.25 * above, 16.0, 32.0)), float(np.clip(1.25 * below, 16.0, 32.0))
+
+
+def choose_layout(
+    frame: Frame, page: UprightPage, config: DigitizeConfig
+) -> tuple[Hypothesis, float, str | None]:
+    """Pick the best arrangement; the user's own names win over everything on the page."""
+    if config.leads is not None:
+        return _from_user(frame, config.leads), 1.0, None
+    found = hypotheses(frame, page.marks.names, page.marks.separators, wanted=config.layout)
+    probabilities = posterior(found)
+    same = [h.places == found[0].places for h in found]
+    runner_up = next((h.name for h, equal in zip(found, same, strict=True) if not equal), None)
+    return found[0], float(probabilities[np.array(same)].sum()), runner_up
+
+
+def _from_user(frame: Frame, leads: Sequence[str]) -> Hypothesis:
+    names = [canonical_lead(name) for name in leads]
+    unknown = [given for given, name in zip(leads, names, strict=True) if name is None]
+    if unknown:
+        raise LayoutNotFound(
+            f"--leads: {', '.join(unknown)} is no lead name; use {', '.join(LEADS)}"
+        )
+    return named_rows(frame, [name for name in names if name is not None])
+
+
+def merge(digitizations: Sequence[Digitization]) -> Signal:
+    """Combine several pictures or pages of one record: per lead the one that should be best.
+
+    Raises:
+        ValueError: No digitizations, or of different sampling rates.
+    """
+    if not digitizations or len({d.signal.fs_hz for d in digitizations}) != 1:
+        raise ValueError("merge needs digitizations of one sampling rate")
+    n = max(len(d.signal.samples_mv) for d in digitizations)
+    best: dict[str, tuple[float, Digitization]] = {}
+    for digitization in digitizations:
+        for status in digitization.leads:
+            if status.status == "missing":
+                continue
+            merit = (status.predicted_snr_db or 0.0) + 20.0 * status.coverage
+            merit += 10.0 * float(np.log10(max(status.duration_s, 0.1)))
+            if status.lead not in best or merit > best[status.lead][0]:
+                best[status.lead] = (merit, digitization)
+    leads = tuple(lead for lead in LEADS if lead in best) + tuple(sorted(set(best) - set(LEADS)))
+    samples = np.full((n, len(leads)), np.nan, np.float32)
+    sigma = np.full((n, len(leads)), np.nan, np.float32)
+    for column, lead in enumerate(leads):
+        signal = best[lead][1].signal
+        source = signal.leads.index(lead)
+        samples[: len(signal.samples_mv), column] = signal.samples_mv[:, source]
+        if signal.sigma_mv is not None:
+            sigma[: len(signal.sigma_mv), column] = signal.sigma_mv[:, source]
+    return replace(digitizations[0].signal, samples_mv=samples, leads=leads, sigma_mv=sigma)

@@ -1,0 +1,133 @@
+"""Find the trace rows of a rectified page: where a pen ran from left to right without lifting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.signal import find_peaks
+
+from cinc_ecg.digitization.mark_ink import MarkInk
+from cinc_ecg.types import FloatArray
+
+#: Connected ink at least this wide is trace; letters and words stay below.
+_MIN_STROKE_MM = 7.0
+#: Breaks of the pen up to this long are closed first.
+_CLOSING_MM = 0.5
+_INK_LEVEL = 0.3
+#: Baselines are looked for in windows of this width, each free to sit a little higher or lower.
+_WINDOW_MM = 15.0
+_BASELINE_PLAY_MM = 1.5
+_MIN_SPACING_MM = 7.0
+#: A row must be covered by ink on this share of its columns, over at least this length.
+_MIN_COVERAGE = 0.6
+_MIN_LENGTH_MM = 25.0
+_MAX_BREAK_MM = 9.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One trace row in page millimetres.
+
+    Attributes:
+        baseline_mm: Level about which the trace runs.
+        x0_mm, x1_mm: First and last column of its ink, a calibration pulse included.
+        coverage: Share of the columns in between that have ink near the row.
+    """
+
+    baseline_mm: float
+    x0_mm: float
+    x1_mm: float
+    coverage: float
+
+
+def trace_ink(marks: MarkInk) -> np.ndarray:
+    """Return (h, w) bool: ink that belongs to long strokes, hence to traces rather than text."""
+    k = marks.px_per_mm
+    binary = (marks.ink > _INK_LEVEL).astype(np.uint8)
+    reach = max(round(_CLOSING_MM * k), 1) | 1
+    joined = cv2.morphologyEx(binary, cv2.MORPH_CLOSE, np.ones((3, reach), np.uint8))
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    wide = stats[:, cv2.CC_STAT_WIDTH] >= _MIN_STROKE_MM * k
+    # A frame or a grid line that was missed is as wide as the page but hardly higher than a line.
+    flat = (stats[:, cv2.CC_STAT_HEIGHT] <= 0.8 * k) & (stats[:, cv2.CC_STAT_WIDTH] > 60 * k)
+    wide &= ~flat
+    wide[0] = False
+    return wide[regions] & (binary > 0)
+
+
+def find_rows(marks: MarkInk, *, extent_mm: tuple[float, float] | None = None) -> list[Row]:
+    """Find the trace rows of an upright, rectified page, from top to bottom.
+
+    Args:
+        marks: Ink of the page with the grid taken away.
+        extent_mm: Restricts the search to page x within (x0, x1).
+    """
+    k = marks.px_per_mm
+    ink = trace_ink(marks)
+    if extent_mm is not None:
+        x = marks.origin_mm[0] + np.arange(ink.shape[1]) / k
+        ink = ink & ((x >= extent_mm[0]) & (x <= extent_mm[1]))[None, :]
+    profile = _baseline_profile(ink, k)
+    if profile.max(initial=0) <= 0:
+        return []
+    peaks, _ = find_peaks(
+        profile,
+        height=0.12 * profile.max(),
+        distance=max(int(_MIN_SPACING_MM * k), 1),
+        prominence=0.06 * profile.max(),
+    )
+    rows = [_row(ink, int(peak), _reach(peaks, int(peak), k), k) for peak in peaks]
+    found = [row for row in rows if row is not None]
+    found = _drop_weak(found, profile, k)
+    ox, oy = marks.origin_mm
+    return [Row(oy + r.baseline_mm, ox + r.x0_mm, ox + r.x1_mm, r.coverage) for r in found]
+
+
+def _baseline_profile(ink: np.ndarray, k: float) -> FloatArray:
+    """For each page row: over how many columns a trace dwells there, whatever its wander from window to window."""
+    step = max(round(_WINDOW_MM * k), 1)
+    total = np.zeros(ink.shape[0])
+    play = 2 * round(_BASELINE_PLAY_MM * k) + 1
+    for start in range(0, ink.shape[1], step):
+        dwell = gaussian_filter1d(ink[:, start : start + step].sum(1).astype(float), 0.5 * k)
+        # Squaring favours levels where the pen stays over those that steep strokes merely pass.
+        total += maximum_filter1d(dwell**1.5, play)
+    return gaussian_filter1d(total, 0.8 * k)
+
+
+def _reach(peaks: np.ndarray, peak: int, k: float) -> float:
+    others = np.abs(peaks - peak)
+    nearest = others[others > 0].min(initial=int(30 * k))
+    return float(np.clip(0.6 * nearest, 4 * k, 14 * k))
+
+
+def _row(ink: np.ndarray, peak: int, reach: float, k: float) -> Row | None:
+    """Measure a row's extent: the longest stretch of covered columns, short breaks allowed."""
+    top, bottom = max(int(peak - reach), 0), int(peak + reach) + 1
+    covered = np.flatnonzero(ink[top:bottom].any(0))
+    if len(covered) < 2:
+        return None
+    breaks = np.flatnonzero(np.diff(covered) > _MAX_BREAK_MM * k)
+    starts, ends = np.r_[0, breaks + 1], np.r_[breaks, len(covered) - 1]
+    lengths = covered[ends] - covered[starts]
+    # Panels of one row may stand apart: every stretch long enough to be a lead counts.
+    keep = lengths >= 15 * k
+    if not keep.any():
+        return None
+    x0, x1 = covered[starts[keep][0]], covered[ends[keep][-1]]
+    inside = covered[(covered >= x0) & (covered <= x1)]
+    coverage = len(inside) / (x1 - x0 + 1)
+    if (x1 - x0) < _MIN_LENGTH_MM * k or coverage < _MIN_COVERAGE:
+        return None
+    return Row(peak / k, x0 / k, (x1 + 1) / k, float(coverage))
+
+
+def _drop_weak(rows: list[Row], profile: FloatArray, k: float) -> list[Row]:
+    """Drop rows that are far shorter than the page's others: a line of joined handwriting, a frame's edge."""
+    if not rows:
+        return rows
+    longest = max(row.x1_mm - row.x0_mm for row in rows)
+    return [row for row in rows if row.x1_mm - row.x0_mm >= 0.35 * longest]
