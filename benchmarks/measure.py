@@ -46,6 +46,7 @@ class PageResult:
     mistaken: list[str] = field(default_factory=list)
     layout: str = ""
     true_layout: str = ""
+    simultaneous: tuple[bool | None, bool | None] = (None, None)  # found, true
     size_px: tuple[int, int] = (0, 0)
     calibration: dict[str, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -61,6 +62,7 @@ class PageResult:
 def measure(task: Task, data: Path | None, fast: bool) -> PageResult:
     """Draw or read, digitize and score one page, with one thread."""
     import cv2
+
     from cinc_ecg.digitization.pipeline import digitize
 
     cv2.setNumThreads(1)
@@ -98,6 +100,8 @@ def measure_page(
     if digitization is not None:
         result.mistaken = sorted(mistaken_leads(page, digitization))
         result.layout = digitization.layout.name
+        true = page.truth.layout.simultaneous if page.truth else None
+        result.simultaneous = (digitization.layout.simultaneous, true)
         result.calibration = asdict(digitization.calibration)
         result.notes = [note.code for note in digitization.notes]
     return result
