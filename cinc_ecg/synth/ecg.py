@@ -70,7 +70,7 @@ def simulate(settings: EcgSettings | None = None, *, seed: int) -> Signal:
     timing = draw_timing(rhythm, settings.rate_bpm, settings.duration_s, rng)
     shape = draw_shape(
         settings.conduction or _choose_conduction(rng),
-        _or(settings.voltage, float(np.exp(rng.normal(0, 0.25)))),
+        _or(settings.voltage, float(np.exp(rng.normal(-0.15, 0.25)))),
         _or(settings.st_mv, float(rng.exponential(0.15)) if rng.random() < 0.3 else 0.0),
         bool(rng.random() < 0.15) if settings.t_inverted is None else settings.t_inverted,
         rng,

@@ -7,7 +7,7 @@ heart's dipole in one direction; the leads are projections of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -58,45 +58,59 @@ def draw_shape(
         rng: Source of all chance.
     """
     turn = _rotation(rng.normal(0, 0.35), rng.normal(0, 0.25))
-    width = rng.uniform(0.85, 1.25)
-    qrs = [
+    direction = rng.normal(0, 1, 3)
+    direction *= st_mv / np.linalg.norm(direction)
+    against = conduction in ("lbbb", "ivcd")
+    size = rng.uniform(0.6, 1.5) * (-1 if t_inverted != against else 1)
+    ectopic, ectopic_t = _ectopic_waves(rng)
+    return Shape(
+        p=_p_waves(turn, rng),
+        qrs=_qrs_waves(turn, conduction, voltage, rng),
+        t=_t_waves(turn, size, rng),
+        st_mv=(float(direction[0]), float(direction[1]), float(direction[2])),
+        ectopic=ectopic,
+        ectopic_t=ectopic_t,
+        qt_s=rng.uniform(0.37, 0.43),
+    )
+
+
+def _p_waves(turn: FloatArray, rng: np.random.Generator) -> tuple[Wave, ...]:
+    """Right, then left atrium."""
+    size = rng.uniform(0.5, 1.5)
+    return (
+        Wave(-0.014, 0.016, _v(turn, (0.03 * size, 0.08 * size, 0.06 * size), rng)),
+        Wave(0.020, 0.018, _v(turn, (0.07 * size, 0.05 * size, -0.03 * size), rng)),
+    )
+
+
+def _qrs_waves(
+    turn: FloatArray, conduction: Conduction, voltage: float, rng: np.random.Generator
+) -> tuple[Wave, ...]:
+    """Septum, apex, free walls, base; then the block's delay and a few small sharp notches."""
+    width = rng.uniform(0.66, 1.08)
+    waves = [
         Wave(-0.024 * width, 0.0065 * width, _v(turn, (-0.22, -0.10, 0.42), rng)),
         Wave(-0.009 * width, 0.0080 * width, _v(turn, (0.55, 0.45, 0.40), rng)),
         Wave(0.004 * width, 0.0080 * width, _v(turn, (0.95, 0.75, -0.75), rng)),
         Wave(0.024 * width, 0.0085 * width, _v(turn, (-0.28, -0.22, -0.45), rng)),
     ]
-    qrs += _conduction_waves(conduction, width, rng)
-    qrs += [
-        Wave(rng.uniform(-0.03, 0.04), rng.uniform(0.002, 0.0045), tuple(rng.normal(0, 0.06, 3)))
-        for _ in range(int(rng.integers(2, 6)))
-    ]
-    qrs = [Wave(w.at_s, w.sigma_s, _scale(w.vector_mv, voltage)) for w in qrs]
-    against = conduction in ("lbbb", "ivcd")
-    size = rng.uniform(0.6, 1.5) * (-1 if t_inverted != against else 1)
+    waves += _conduction_waves(conduction, width, rng)
+    for _ in range(int(rng.integers(2, 6))):
+        at, sigma = rng.uniform(-0.03, 0.04), rng.uniform(0.002, 0.0045)
+        waves.append(Wave(at, sigma, tuple(rng.normal(0, 0.06, 3))))
+    return tuple(replace(wave, vector_mv=_scale(wave.vector_mv, voltage)) for wave in waves)
+
+
+def _t_waves(turn: FloatArray, size: float, rng: np.random.Generator) -> tuple[Wave, ...]:
+    """A slow rise and a faster fall, seldom a U wave; `size` is negative for inverted T waves."""
     t_turn = _rotation(rng.normal(0, 0.3), rng.normal(0, 0.3))
-    t = [
+    waves = [
         Wave(-0.075, 0.045, _v(t_turn, (0.09 * size, 0.07 * size, 0.07 * size), rng)),
         Wave(-0.025, 0.030, _v(t_turn, (0.20 * size, 0.16 * size, 0.16 * size), rng)),
     ]
     if rng.random() < 0.15:
-        t.append(Wave(0.16, 0.03, _v(turn, (0.02, 0.02, 0.03), rng)))
-    p_size = rng.uniform(0.5, 1.5)
-    p = [
-        Wave(-0.014, 0.016, _v(turn, (0.03 * p_size, 0.08 * p_size, 0.06 * p_size), rng)),
-        Wave(0.020, 0.018, _v(turn, (0.07 * p_size, 0.05 * p_size, -0.03 * p_size), rng)),
-    ]
-    direction = rng.normal(0, 1, 3)
-    direction *= st_mv / np.linalg.norm(direction)
-    ectopic, ectopic_t = _ectopic_waves(rng)
-    return Shape(
-        tuple(p),
-        tuple(qrs),
-        tuple(t),
-        tuple(direction),
-        ectopic,
-        ectopic_t,
-        rng.uniform(0.37, 0.43),
-    )
+        waves.append(Wave(0.16, 0.03, _v(turn, (0.02, 0.02, 0.03), rng)))
+    return tuple(waves)
 
 
 def dipole(

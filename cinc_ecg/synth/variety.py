@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -184,8 +185,6 @@ def _dark(
     rng: Rng, paper: PaperSettings, grid: GridSettings, pen: PenSettings
 ) -> tuple[PaperSettings, GridSettings, PenSettings]:
     """A monitor in dark mode: bright trace, dim grid, black ground."""
-    from dataclasses import replace
-
     ground: Rgb = _pick(rng, [(0, 0, 0), (16, 20, 28), (30, 30, 30)])
     line = _pick(rng, [(40, 90, 50), (70, 70, 80), (110, 110, 110)])
     trace: Rgb = _pick(rng, [(60, 255, 90), (240, 240, 240), (255, 230, 80), (90, 220, 255)])
