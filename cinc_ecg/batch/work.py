@@ -10,6 +10,8 @@ import cv2
 
 from cinc_ecg.batch.inputs import Source
 from cinc_ecg.batch.ledger import Ledger, Outcome, hash_file, task_key
+from cinc_ecg.digitization.pipeline import DigitizeConfig
+from cinc_ecg.digitization.vector_digitize import digitize_source
 from cinc_ecg.errors import CincEcgError, DigitizationError
 from cinc_ecg.io import atomic
 from cinc_ecg.io.formats import FORMATS as DATA_FORMATS
@@ -85,17 +87,12 @@ ReadPage = Callable[[EcgImage, DigitizeOptions], Digitization]
 
 def digitize_page(image: EcgImage, options: DigitizeOptions) -> Digitization:
     """Run the pipeline with a user's options."""
-    from cinc_ecg.digitization.pipeline import DigitizeConfig, digitize
-
     chosen = {
-        "fs_hz": options.fs_hz,
-        "layout": options.layout,
-        "leads": options.leads,
-        "mm_per_s": options.mm_per_s,
-        "mm_per_mv": options.mm_per_mv,
+        name: getattr(options, name)
+        for name in ("fs_hz", "layout", "leads", "mm_per_s", "mm_per_mv")
     }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return digitize(image, config=DigitizeConfig(**given))
+    config = DigitizeConfig(**{name: value for name, value in chosen.items() if value is not None})
+    return digitize_source(image, config=config)
 
 
 def work(task: Job | Probe, *, read_page: ReadPage = digitize_page) -> Outcome | tuple[int, str]:

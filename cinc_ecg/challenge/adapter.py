@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from cinc_ecg._version import __version__
 from cinc_ecg.challenge.guard import guard
-from cinc_ecg.digitization.pipeline import DigitizeConfig, digitize, merge
+from cinc_ecg.digitization.pipeline import DigitizeConfig, merge
+from cinc_ecg.digitization.vector_digitize import digitize_source
 from cinc_ecg.errors import CardError, CincEcgError, RecordError
 from cinc_ecg.io.atomic import make_folder, write_text
 from cinc_ecg.io.images import read_pages
@@ -36,12 +37,12 @@ class DigitizationModel:
 
     Attributes:
         page_reader, strip_reader: "classical"; learned readers are named by their card.
-        digitize: The function that turns a picture into a result at a given rate.
+        digitize: The function that turns a picture of a record into a result.
     """
 
     page_reader: str
     strip_reader: str
-    digitize: Callable[[EcgImage, float], Digitization]
+    digitize: Callable[[EcgImage, RecordHeader], Digitization]
 
 
 def train_models(data_folder: str, model_folder: str, verbose: bool) -> None:
@@ -106,8 +107,9 @@ def _read_card(folder: Path) -> dict[str, object]:
         return classical_card()
 
 
-def _digitize_classically(image: EcgImage, fs_hz: float) -> Digitization:
-    return digitize(image, config=DigitizeConfig(fs_hz=fs_hz))
+def _digitize_classically(image: EcgImage, header: RecordHeader) -> Digitization:
+    duration_s = header.n_samples / header.fs_hz or None
+    return digitize_source(image, config=DigitizeConfig(fs_hz=header.fs_hz, duration_s=duration_s))
 
 
 def run_models(
@@ -168,7 +170,7 @@ def _digitize_page(
 ) -> Digitization | None:
     where = f"{image.source} page {image.page + 1}"
     try:
-        return model.digitize(image, header.fs_hz)
+        return model.digitize(image, header)
     except CincEcgError as error:
         _LOG.warning("[%s] %s: %s", error.reason_code, where, error)
     except Exception:  # noqa: BLE001 - the Challenge border: logged, never raised

@@ -21,7 +21,9 @@ EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 #: Command -> "module:function", in the order of the help text.
 COMMANDS = {
     "digitize": "cinc_ecg.cli.digitize:digitize",
+    "generate": "cinc_ecg.cli.generate:generate",
     "score": "cinc_ecg.cli.score:score",
+    "demo": "cinc_ecg.cli.demo:demo",
     "doctor": "cinc_ecg.cli.doctor:doctor",
 }
 #: Group of commands -> "module:app".

@@ -49,7 +49,7 @@ def record(tmp_path):
 
 def test_signals_come_in_the_headers_order(record):
     signals, labels = adapter.run_models(
-        record("a.png"), model(lambda image, fs_hz: result(1.0)), None, False
+        record("a.png"), model(lambda image, header: result(1.0)), None, False
     )
     assert labels is None
     assert signals.shape == (500, 2)
@@ -58,14 +58,14 @@ def test_signals_come_in_the_headers_order(record):
 
 def test_the_headers_rate_is_asked_for(record):
     asked = []
-    read = lambda image, fs_hz: (asked.append(fs_hz), result(1.0))[1]  # noqa: E731
+    read = lambda image, header: (asked.append((header.fs_hz, header.n_samples)), result(1.0))[1]  # noqa: E731
     adapter.run_models(record("a.png"), model(read), None, False)
-    assert asked == [250.0]
+    assert asked == [(250.0, 500)]
 
 
 @pytest.mark.parametrize("error", [GridNotFound("no grid"), ZeroDivisionError("a bug")])
 def test_a_page_that_fails_gives_nan_and_a_logged_reason(record, caplog, error):
-    def read(image, fs_hz):
+    def read(image, header):
         raise error
 
     with caplog.at_level(logging.WARNING):
@@ -79,7 +79,7 @@ def test_a_page_that_fails_gives_nan_and_a_logged_reason(record, caplog, error):
 def test_missing_pictures_and_headers_do_not_stop_the_run(record, tmp_path, caplog):
     name = record("a.png")
     (tmp_path / "a.png").unlink()
-    read = model(lambda image, fs_hz: result(1.0))
+    read = model(lambda image, header: result(1.0))
     with caplog.at_level(logging.WARNING):
         signals, _ = adapter.run_models(name, read, None, False)
         nothing = adapter.run_models(str(tmp_path / "none"), read, None, False)
@@ -93,14 +93,14 @@ def test_a_bug_after_reading_is_caught_too(record, caplog):
     broken = dataclasses.replace(result(1.0), signal=None)
     with caplog.at_level(logging.ERROR):
         signals, _ = adapter.run_models(
-            record("a.png"), model(lambda image, fs_hz: broken), None, False
+            record("a.png"), model(lambda image, header: broken), None, False
         )
     assert np.isnan(signals).all()
     assert "internal" in caplog.text
 
 
 def test_one_bad_picture_of_two_leaves_the_other(record):
-    def read(image, fs_hz):
+    def read(image, header):
         if image.source.endswith("a.png"):
             raise GridNotFound("no grid")
         return result(3.0)
@@ -110,7 +110,7 @@ def test_one_bad_picture_of_two_leaves_the_other(record):
 
 
 def test_two_pictures_with_different_leads_are_merged(record):
-    def read(image, fs_hz):
+    def read(image, header):
         return result(1.0, ("II",)) if image.source.endswith("a.png") else result(5.0, ("aVR",))
 
     signals, _ = adapter.run_models(record("a.png", "b.png"), model(read), None, False)
