@@ -1,10 +1,10 @@
 """Find the peak of the alignment pictures' cross-correlation quickly, or decline.
 
 The definition takes four transforms of 2 Q by 2 T points in double precision. Here one small cyclic
-correlation in single precision (Q by T points) bounds the linear one from above: pictures are
-non-negative, so a cyclic bin, being the sum of the linear bins folded onto it, is at least as large
-as each of them. Only lags whose bound reaches the best exact value found are evaluated exactly, as
-sparse sums. The result is returned only when
+correlation in single precision (Q by T points; where that leaves too many lags, 2 Q by 2 T) bounds
+the linear one from above: pictures are non-negative, so a cyclic bin, being the sum of the linear
+bins folded onto it, is at least as large as each of them. Only lags whose bound reaches the best
+exact value found are evaluated exactly, as sparse sums. The result is returned only when
 
 * the auto-correlation's peak is proven to lie at lag zero, and
 * the best lag leads every other one by more than the rounding of the literal double-precision
@@ -15,12 +15,16 @@ so that the literal computation must give the same answer. Ties and crowded peak
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+#: (levels, samples)
+_Lag = tuple[int, int]
 
 #: More lags than this within reach of the peak: the literal way costs about the same.
 _MAX_CANDIDATES = 192
@@ -47,24 +51,29 @@ def find_peak_lag(
     est = _blurred(rows_est, n_levels, length, kernel)
     ref, ref_start = _crop(ref)
     est, est_start = _crop(est)
+    pixels = _Pixels.of(ref)
     n_literal = 4 * n_levels * length
     auto_error = _rounding(ref, ref, n_literal, 2.0**-53)
     if not _auto_peak_is_central(ref, n_levels, length, auto_error):
         return None
 
-    width = next_fast_len(max(ref.shape[1], est.shape[1]), real=True)
-    shape = (n_levels, width)
-    spectrum = rfft2(ref.astype(np.float32), s=shape)
-    spectrum *= np.conj(rfft2(est.astype(np.float32), s=shape))
-    bound = irfft2(spectrum, s=shape)
     literal_error = _rounding(ref, est, n_literal, 2.0**-53)
-    slack = _rounding(ref, est, bound.size, 2.0**-24, _norm(bound))
-    best = _certified_maximum(ref, est, bound, slack, literal_error)
-    if best is None:
+    widths = ref.shape[1], est.shape[1]
+    folded = (n_levels, next_fast_len(max(widths), real=True))
+    unfolded = (next_fast_len(2 * n_levels - 1), next_fast_len(sum(widths) - 1, real=True))
+    for shape in (folded, unfolded):
+        bound = _cyclic_correlation(ref, est, shape)
+        slack = _rounding(ref, est, bound.size, 2.0**-24, _norm(bound))
+        candidates, best = _candidates(pixels, est, bound, slack + 4 * literal_error)
+        if len(candidates) <= _MAX_CANDIDATES:
+            break
+    else:
         return None
-    row_lag, column_lag = best
+    lag = _clear_winner(pixels, est, candidates, best, 4 * literal_error)
+    if lag is None:
+        return None
     # Lag of the correlation sum_m ref[m] est[m - lag]; the offset is its negative.
-    return -row_lag, -(column_lag + ref_start - est_start)
+    return -lag[0], -(lag[1] + ref_start - est_start)
 
 
 def _kernel(sigma: float) -> FloatArray:
@@ -133,49 +142,67 @@ def _auto_peak_is_central(ref: FloatArray, n_levels: int, length: int, error: fl
     return gap > 4 * error
 
 
-def _certified_maximum(
-    ref: FloatArray, est: FloatArray, bound: NDArray[np.float32], slack: float, error: float
-) -> tuple[int, int] | None:
-    """Return the linear lag of the maximum, or None when it is not unique beyond rounding."""
-    width = bound.shape[1]
-    rows, columns = np.nonzero(ref)
-    values = ref[rows, columns]
+def _cyclic_correlation(
+    ref: FloatArray, est: FloatArray, shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Correlate two pictures cyclically in single precision."""
+    spectrum = rfft2(ref.astype(np.float32), s=shape)
+    spectrum *= np.conj(rfft2(est.astype(np.float32), s=shape))
+    return np.asarray(irfft2(spectrum, s=shape), dtype=np.float32)
 
-    def exact(lags: tuple[tuple[int, int], ...]) -> list[tuple[float, tuple[int, int]]]:
-        return [(_correlation(values, rows, columns, est, lag), lag) for lag in lags]
 
-    top = int(np.argmax(bound))
-    found = exact(_unfolded(top, ref.shape, est.shape, width))
-    best = max((value for value, _ in found), default=0.0)
-    candidates = np.flatnonzero(bound.ravel() >= best - slack - 4 * error)
-    if len(candidates) > _MAX_CANDIDATES:
+def _candidates(
+    ref: _Pixels, est: FloatArray, bound: NDArray[np.float32], slack: float
+) -> tuple[list[_Lag], float]:
+    """Return the lags whose bound reaches an exact value that is surely attained, and that value.
+
+    More than `_MAX_CANDIDATES` bins are not listed one by one; the list is then only known to be
+    longer.
+    """
+    top = _linear_lags(int(np.argmax(bound)), ref.shape, est.shape, bound.shape)
+    best = max((ref.correlation(est, lag) for lag in top), default=0.0)
+    bins = np.flatnonzero(bound.ravel() >= best - slack)[: _MAX_CANDIDATES + 1]
+    lags = [lag for k in bins for lag in _linear_lags(int(k), ref.shape, est.shape, bound.shape)]
+    return lags, best
+
+
+def _clear_winner(
+    ref: _Pixels, est: FloatArray, lags: list[_Lag], best: float, margin: float
+) -> _Lag | None:
+    """Return the lag of the largest exact value, or None unless it leads by more than `margin`."""
+    values = sorted(((ref.correlation(est, lag), lag) for lag in lags), reverse=True)
+    runner_up = values[1][0] if len(values) > 1 else 0.0
+    if not values or values[0][0] < best or values[0][0] - runner_up <= margin:
         return None
-    for candidate in candidates:
-        if candidate != top:
-            found += exact(_unfolded(int(candidate), ref.shape, est.shape, width))
-    found.sort(reverse=True)
-    runner_up = found[1][0] if len(found) > 1 else 0.0
-    if not found or found[0][0] - runner_up <= 4 * error:
-        return None
-    return found[0][1]
+    return values[0][1]
 
 
-def _unfolded(
-    flat: int, ref_shape: tuple[int, ...], est_shape: tuple[int, ...], width: int
-) -> tuple[tuple[int, int], ...]:
+def _linear_lags(
+    flat: int, ref_shape: tuple[int, ...], est_shape: tuple[int, ...], shape: tuple[int, ...]
+) -> tuple[_Lag, ...]:
     """Return the linear lags that fold onto one bin of the cyclic correlation."""
-    n_levels = ref_shape[0]
-    row, column = divmod(flat, width)
-    row_lags = (row, row - n_levels) if row else (0,)
-    columns = (column, column - width)
-    column_lags = tuple(c for c in columns if -est_shape[1] < c < ref_shape[1])
-    return tuple((r, c) for r in row_lags for c in column_lags)
+    row, column = divmod(flat, shape[1])
+    rows = [r for r in (row, row - shape[0]) if -est_shape[0] < r < ref_shape[0]]
+    columns = [c for c in (column, column - shape[1]) if -est_shape[1] < c < ref_shape[1]]
+    return tuple((r, c) for r in rows for c in columns)
 
 
-def _correlation(
-    values: FloatArray, rows: IntArray, columns: IntArray, est: FloatArray, lag: tuple[int, int]
-) -> float:
-    """Return sum_m ref[m] est[m - lag] over the reference's non-zero pixels."""
-    r, c = rows - lag[0], columns - lag[1]
-    inside = (r >= 0) & (r < est.shape[0]) & (c >= 0) & (c < est.shape[1])
-    return float(np.sum(values[inside] * est[r[inside], c[inside]]))
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """The non-zero pixels of a picture of a certain shape."""
+
+    shape: tuple[int, ...]
+    rows: IntArray
+    columns: IntArray
+    values: FloatArray
+
+    @classmethod
+    def of(cls, picture: FloatArray) -> _Pixels:
+        rows, columns = np.nonzero(picture)
+        return cls(picture.shape, rows, columns, picture[rows, columns])
+
+    def correlation(self, other: FloatArray, lag: _Lag) -> float:
+        """Return sum_m self[m] other[m - lag]."""
+        r, c = self.rows - lag[0], self.columns - lag[1]
+        inside = (r >= 0) & (r < other.shape[0]) & (c >= 0) & (c < other.shape[1])
+        return float(np.sum(self.values[inside] * other[r[inside], c[inside]]))
