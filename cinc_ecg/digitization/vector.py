@@ -122,10 +122,11 @@ def read_rows(path: str | Path, page: int = 0) -> VectorPage | None:
     lines = {k: line for k, item in enumerate(paths) if (line := straight_line(item))}
     grid = find_vector_grid(list(lines.values()))
     scale = grid.pt_per_mm if grid else (PT_PER_MM, PT_PER_MM)
+    size_pt = pdf.page_size_pt(Path(path), page)
     strokes = [
         item
         for k, item in enumerate(paths)
-        if not (grid and k in lines and lines[k].style in grid.styles)
+        if not (grid and k in lines and lines[k].style in grid.styles) and _on_page(item, size_pt)
     ]
     traces, pulses = _sort_out(strokes, scale)
     if not 0 < len(traces) <= _MAX_TRACES:
@@ -135,7 +136,7 @@ def read_rows(path: str | Path, page: int = 0) -> VectorPage | None:
     texts = pdf.text_objects(Path(path), page)
     marks = [line for line in lines.values() if not (grid and line.style in grid.styles)]
     return VectorPage(
-        size_pt=pdf.page_size_pt(Path(path), page),
+        size_pt=size_pt,
         pt_per_mm=scale,
         calibrated=grid is not None,
         rows=tuple(_row_trace(k, row) for k, row in enumerate(rows)),
@@ -145,6 +146,13 @@ def read_rows(path: str | Path, page: int = 0) -> VectorPage | None:
         separators=tuple(_with_joints(_ticks(marks, scale), rows)),
         text=tuple(item.text for item in texts),
     )
+
+
+def _on_page(stroke: pdf.PathObject, size_pt: tuple[float, float]) -> bool:
+    """Tell strokes of the page from what a damaged number sent far away."""
+    margin = np.array(size_pt)
+    points = stroke.points_pt
+    return bool(np.all(points > -margin) and np.all(points < 2 * margin))
 
 
 def _sort_out(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +20,8 @@ _PULSE_HEIGHT_MM = (2.0, 45.0)
 _LEVEL_MM = 0.1
 #: Finest step at which irregular strokes are sampled: 1 kHz at 25 mm/s.
 _FINE_MM = 0.025
+#: More than any page holds: ten metres at 1 kHz.
+_MAX_SAMPLES = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +34,23 @@ class Polyline:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A trace as drawn, on its own uniform lattice: y at `x0_mm + k * step_mm`."""
+    """A trace as drawn, on its own uniform lattice: y at `x0_mm + k * step_mm`.
+
+    `level_mm` is the page y about which it runs.
+    """
 
     x0_mm: float
     step_mm: float
     y_mm: FloatArray
+    level_mm: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "level_mm", float(np.median(self.y_mm)))
 
     @property
     def x1_mm(self) -> float:
         """Page x of the last sample."""
         return self.x0_mm + self.step_mm * (len(self.y_mm) - 1)
-
-    @property
-    def level_mm(self) -> float:
-        """Page y about which the trace runs."""
-        return float(np.median(self.y_mm))
 
     def at(self, x_mm: FloatArray) -> FloatArray:
         """Evaluate the trace, band-limited; NaN outside it."""
@@ -155,6 +159,8 @@ def as_piece(points_mm: FloatArray) -> Piece | None:
     if step is None:
         step = max(_FINE_MM, float(np.median(np.diff(x))) / 4)
     count = round(float(x[-1] - x[0]) / step) + 1
+    if count > _MAX_SAMPLES:
+        return None
     at = x[0] + step * np.arange(count)
     return Piece(float(x[0]), step, np.interp(at, x, y))
 
