@@ -120,6 +120,7 @@ def ink_box(ink: FloatMap) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+@lru_cache(maxsize=8192)
 def render(text: str, face: str, cap_px: int) -> FloatMap:
     """Draw a text and cut it to its ink: float32, 1 where ink is."""
     ink = typeset(text, face, cap_px).max(axis=0)

@@ -18,6 +18,7 @@ from cinc_ecg.digitization.name_search import (
     lay_over,
     peaks,
     rank_last_glyph,
+    word_likeness,
 )
 
 #: Heights of capitals tried when no name tells the page's own, in mm.
@@ -60,9 +61,8 @@ def refined_style(ink: FloatMap, readings: Sequence[Reading], style: Style) -> S
             for r in sure:
                 if has(r.text, face):
                     x, y = round(r.box[0]), round(r.box[1])
-                    match = lay_over(ink, (x - 3, y - 3, x + 3, y + 3), r.text, face, cap)
-                    gain = 0.0 if match is None else match.agreement
-                    sums[face, cap] = sums.get((face, cap), 0.0) + gain
+                    like = word_likeness(ink, (x, y), r.text, face, cap)
+                    sums[face, cap] = sums.get((face, cap), 0.0) + like
     ranked = sorted(sums, key=lambda key: -sums[key])
     if not ranked:
         return style
@@ -79,19 +79,22 @@ def search_v_names(ink: FloatMap, px_per_mm: float, style: Style | None) -> list
         trials = [(face, cap, 14) for cap in caps for face in _ANY_FACES]
     else:
         trials = [(face, style.cap_px, 70) for face in style.faces]
+    faces = _ANY_FACES if style is None else style.faces
     matches: list[Reading] = []
     for face, cap, most in trials:
         letter = drawn_name("V", face, max(cap // 2, 4))
         scores = agreement_map(np.asarray(half, np.float32), letter)
         for x, y in peaks(scores, 0.36, max(cap // 4, 2), most):
             at = (2 * (x + letter.pad), 2 * (y + letter.pad))
-            reading = _read_around_v(ink, at, face, cap)
+            reading = _read_around_v(ink, at, face, cap, faces)
             if reading is not None:
                 matches.append(reading)
     return best_per_place(matches)
 
 
-def _read_around_v(ink: FloatMap, at: tuple[int, int], face: str, cap: int) -> Reading | None:
+def _read_around_v(
+    ink: FloatMap, at: tuple[int, int], face: str, cap: int, faces: Sequence[str]
+) -> Reading | None:
     """Read the name whose V has its top-left corner near `at`."""
     x, y = at
     slack = max(cap // 6, 3)
@@ -106,10 +109,12 @@ def _read_around_v(ink: FloatMap, at: tuple[int, int], face: str, cap: int) -> R
     matches = sorted((m for m in found if m is not None), key=lambda m: -m.agreement)
     if not matches or matches[0].agreement <= 0.45:
         return None
-    return _settle(ink, matches[0], {m.text: m.glyphs[-1] for m in matches})
+    return _settle(ink, matches[0], {m.text: m.glyphs[-1] for m in matches}, faces)
 
 
-def _settle(ink: FloatMap, match: Match, last: Mapping[str, float]) -> Reading:
+def _settle(
+    ink: FloatMap, match: Match, last: Mapping[str, float], faces: Sequence[str]
+) -> Reading:
     """Decide the last glyph of a match among its rivals and score it.
 
     A glyph's ink may be lent by a trace, so its shape and what it leaves unexplained count alike.
@@ -118,8 +123,8 @@ def _settle(ink: FloatMap, match: Match, last: Mapping[str, float]) -> Reading:
     head = match.text[:-1]
     ranked = sorted(
         (
-            (0.5 * (shape + last.get(head + glyph, 0.0)), shape, glyph)
-            for shape, glyph in rank_last_glyph(ink, match, rivals)
+            (0.7 * shape + 0.3 * last.get(head + glyph, 0.0), shape, glyph)
+            for shape, glyph in rank_last_glyph(ink, match, rivals, faces)
         ),
         reverse=True,
     )
@@ -147,9 +152,16 @@ def search_bars(ink: FloatMap, style: Style, known: Sequence[Reading]) -> list[R
     found = []
     for left in clusters([r.box[0] for r in sure], 0.6 * cap):
         for text in _BARS:
-            for face in style.faces:
+            for face in _bar_faces(style):
                 found += _search_column(ink, left, text, face, cap)
     return [r for r in found if r.text != "I" or any(abs(r.box[3] - b) < 0.5 * cap for b in bases)]
+
+
+def _bar_faces(style: Style) -> tuple[str, ...]:
+    """Return faces to look for bars in: V and digits do not tell whether an I has serifs."""
+    bold = "-Bold" if style.faces[0].endswith("Bold") else ""
+    faces = (style.faces[0], "DejaVuSans" + bold, "Strokes" + bold, "DejaVuSerif" + bold)
+    return tuple(dict.fromkeys(faces))
 
 
 def _search_column(ink: FloatMap, left: float, text: str, face: str, cap: int) -> list[Reading]:
@@ -158,17 +170,21 @@ def _search_column(ink: FloatMap, left: float, text: str, face: str, cap: int) -
     x0 = max(round(left - 0.5 * cap) - name.pad, 0)
     x1 = round(left + 0.5 * cap) - name.pad + name.on.shape[2]
     found = []
-    for x, y in peaks(agreement_map(ink[:, x0:x1], name), 0.3, cap // 2, 60):
+    for x, y in peaks(agreement_map(ink[:, x0:x1], name), 0.4, cap // 2, 30):
         at = (x0 + x + name.pad, y + name.pad)
         match = lay_over(ink, (*at, *at), text, face, cap)
-        reading = None if match is None else _bars_reading(match)
+        reading = None if match is None else _bars_reading(ink, match)
         if reading is not None and reading.score > 0.1:
             found.append(reading)
     return found
 
 
-def _bars_reading(match: Match) -> Reading:
-    score = _logistic((match.agreement - 0.68) / 0.04) * (0.6 if match.text == "I" else 0.85)
+def _bars_reading(ink: FloatMap, match: Match) -> Reading:
+    corner = (round(match.box[0]), round(match.box[1]))
+    shape = word_likeness(ink, corner, match.text, match.face, match.cap_px)
+    score = _logistic((match.agreement - 0.7) / 0.03)
+    score *= 0.5 + 0.5 * _logistic((shape - 0.55) / 0.04)
+    score *= 0.6 if match.text == "I" else 0.92
     votes = (0.0,) * len(FACES)
     return Reading(match.text, match.box, score, float(match.cap_px), votes, free=False)
 

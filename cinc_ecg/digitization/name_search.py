@@ -6,13 +6,14 @@ name.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from cinc_ecg.digitization.glyphs import ink_box, typeset
+from cinc_ecg.digitization.glyphs import ink_box, render, typeset
 from cinc_ecg.digitization.mark_ink import FloatMap
 
 #: Ink this strong counts in full: thin strokes never reach the level of thick ones.
@@ -155,7 +156,9 @@ def _last_glyph(text: str, face: str, cap_px: int) -> FloatMap:
     return stack[-1, top - 1 : top + cap_px + 1, before - 1 : before + round(0.85 * cap_px)]
 
 
-def rank_last_glyph(ink: FloatMap, match: Match, glyphs: str) -> list[tuple[float, str]]:
+def rank_last_glyph(
+    ink: FloatMap, match: Match, glyphs: str, faces: Sequence[str]
+) -> list[tuple[float, str]]:
     """Compare the last glyph of a match with its rivals, each on the same cell, the best first.
 
     What a trace adds there it adds to all of them.
@@ -164,14 +167,27 @@ def rank_last_glyph(ink: FloatMap, match: Match, glyphs: str) -> list[tuple[floa
     stack = typeset(match.text, face, cap)
     left = ink_box(stack.max(axis=0))[1].start
     before = ink_box(stack[:-1].max(axis=0))[1].stop
-    x0, y0 = round(match.box[0]) + before - 1 - left - 2, round(match.box[3]) - cap - 1 - 2
-    height, width = _last_glyph(match.text, face, cap).shape
-    crop = ink[max(y0, 0) : y0 + height + 4, max(x0, 0) : x0 + width + 4]
-    if crop.shape[0] < height or crop.shape[1] < width:
-        return [(0.0, match.text[-1])]
+    x0, y0 = round(match.box[0]) + before - 1 - left - 3, round(match.box[3]) - cap - 1 - 2
     ranked = []
     for glyph in glyphs:
-        cell = _last_glyph(head + glyph, face, cap)
-        scores = cv2.matchTemplate(crop, cell, cv2.TM_CCOEFF_NORMED)
-        ranked.append((float(scores.max()), glyph))
+        best = 0.0
+        for other in faces:
+            for size in (cap - 1, cap, cap + 1):
+                cell = _last_glyph(head + glyph, other, size)
+                height, width = cell.shape
+                crop = ink[max(y0, 0) : y0 + height + 4, max(x0, 0) : x0 + width + 6]
+                if crop.shape[0] >= height and crop.shape[1] >= width:
+                    scores = cv2.matchTemplate(crop, cell, cv2.TM_CCOEFF_NORMED)
+                    best = max(best, float(scores.max()))
+        ranked.append((best, glyph))
     return sorted(ranked, reverse=True)
+
+
+def word_likeness(ink: FloatMap, corner: tuple[int, int], text: str, face: str, cap: int) -> float:
+    """Return the correlation of a drawn word with the ink near the corner of its box."""
+    word = np.pad(render(text, face, cap), 3)
+    x0, y0 = max(corner[0] - 7, 0), max(corner[1] - 7, 0)
+    crop = ink[y0 : y0 + word.shape[0] + 8, x0 : x0 + word.shape[1] + 8]
+    if crop.shape[0] < word.shape[0] or crop.shape[1] < word.shape[1]:
+        return 0.0
+    return float(cv2.matchTemplate(crop, word, cv2.TM_CCOEFF_NORMED).max())

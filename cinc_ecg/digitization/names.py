@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinc_ecg.digitization.mark_ink import MarkInk, mark_ink
-from cinc_ecg.digitization.mark_words import Piece, find_pieces, group_words, letters_of
+from cinc_ecg.digitization.mark_words import Piece, find_pieces, group_words, letters_of, text_lines
 from cinc_ecg.digitization.name_places import (
     Style,
     best_per_place,
@@ -60,29 +60,45 @@ def names_on(
     """
     pieces = letters_of(find_pieces(marks) if pieces is None else pieces, marks.px_per_mm)
     readings = read_words(group_words(pieces))
-    readings, style = _with_hidden(marks, readings, pulses)
-    readings = [_isolated(with_sign(r, marks), pieces) for r in readings]
+    texts = text_lines(pieces)
+    readings, style = _with_hidden(marks, readings, pulses, texts)
+    readings = [_isolated(with_sign(r, marks), pieces, texts) for r in readings]
     readings = _of_one_style(readings, style)
     kept = sorted((r for r in readings if r.score >= _MIN_SCORE), key=lambda r: -r.score)
     return [_lead_name(marks, r) for r in kept]
 
 
 def _with_hidden(
-    marks: MarkInk, readings: Sequence[Reading], pulses: Sequence[Pulse]
+    marks: MarkInk,
+    readings: Sequence[Reading],
+    pulses: Sequence[Pulse],
+    texts: Sequence[tuple[int, int, int, int]],
 ) -> tuple[list[Reading], Style | None]:
     """Add the names that touch other ink; also return the page's style, if any name tells it."""
     ink = saturate(marks.ink)
     found = list(readings)
     style = page_style(found)
     if style is None:
+        # At guessed sizes digits are easily mistaken: these matches only tell the style.
         found = best_per_place([*found, *search_v_names(ink, marks.px_per_mm, None)])
         style = page_style(found)
     if style is None:
         return found, None
     style = refined_style(ink, found, style)
-    found = best_per_place([*found, *search_v_names(ink, marks.px_per_mm, style)])
-    bars = [r for r in search_bars(ink, style, found) if not _on_pulse(marks, r, pulses)]
+    found = best_per_place([*readings, *search_v_names(ink, marks.px_per_mm, style)])
+    bars = [
+        r
+        for r in search_bars(ink, style, found)
+        if not _on_pulse(marks, r, pulses) and not _inside(r, texts)
+    ]
     return best_per_place([*found, *bars]), style
+
+
+def _inside(reading: Reading, texts: Sequence[tuple[int, int, int, int]]) -> bool:
+    """Tell whether a reading stands in a line of text."""
+    x0, y0, x1, y1 = reading.box
+    x, y = 0.5 * (x0 + x1), 0.5 * (y0 + y1)
+    return any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in texts)
 
 
 def _on_pulse(marks: MarkInk, reading: Reading, pulses: Sequence[Pulse]) -> bool:
@@ -104,8 +120,12 @@ def _lead_name(marks: MarkInk, reading: Reading) -> LeadName:
     return LeadName(lead, marks.box_mm(reading.box), round(reading.score, 3), reading.inverted)
 
 
-def _isolated(reading: Reading, pieces: Sequence[Piece]) -> Reading:
+def _isolated(
+    reading: Reading, pieces: Sequence[Piece], texts: Sequence[tuple[int, int, int, int]]
+) -> Reading:
     """Lower the score of a word that stands in a line of text."""
+    if _inside(reading, texts):
+        return replace(reading, score=0.2 * reading.score)
     x0, y0, x1, y1 = reading.box
     reach = 1.1 * (y1 - y0)
     for p in pieces:
