@@ -79,14 +79,13 @@ def run(args: Sequence[str] | None = None) -> int:
     interrupted."""
     try:
         code = app(list(args) if args is not None else None, standalone_mode=False)
+        if code == EXIT_INTERRUPTED:
+            _say("[interrupted] stopped; finished results are kept")
         return code if isinstance(code, int) else EXIT_OK
     except CincEcgError as error:
         _say(f"[{error.reason_code}] {_one_line(error)}")
         return EXIT_USAGE
-    except typer.Abort:
-        _say("[interrupted] stopped")
-        return EXIT_INTERRUPTED
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         _say("[interrupted] stopped; finished results are kept")
         return EXIT_INTERRUPTED
     except typer.TyperException as mistake:

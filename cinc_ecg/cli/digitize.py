@@ -45,7 +45,7 @@ def digitize(
     ] = None,
     leads: Annotated[
         str | None,
-        typer.Option("--leads", help="Lead names in reading order, for example I,II,III,aVR."),
+        typer.Option("--leads", help="The rows' leads from top to bottom, for example I,II,III."),
     ] = None,
     mm_per_s: Annotated[
         float | None, typer.Option("--mm-per-s", min=1, max=500, help="Paper speed, if known.")
