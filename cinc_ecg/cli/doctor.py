@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -96,8 +96,8 @@ def _torch_pair() -> Check:
     if not (_version("torch") and _version("torchvision")):
         return Check("torch", "warning", f"{versions}; needed for learned readers only")
     try:
-        import torch  # noqa: F401
-        import torchvision  # noqa: F401
+        import_module("torch")
+        import_module("torchvision")
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
         reason = (str(error).splitlines() or [""])[0][:120]
         fix = "install both from the same index with the versions of constraints.txt"
@@ -110,8 +110,7 @@ def _cuda() -> Check:
     if _version("torch") is None:
         return Check("cuda", "ok", "not used (no torch)")
     try:
-        import torch
-
+        torch = import_module("torch")
         if not torch.cuda.is_available():
             return Check("cuda", "ok", "no GPU; everything runs on the CPU")
         one = torch.ones(64, 64, device="cuda")
