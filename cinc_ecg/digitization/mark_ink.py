@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 FloatMap = NDArray[np.float32]
 Box = tuple[float, float, float, float]
 
-#: Resolution at which marks are read: 2 mm letters are 12 px high; finer pages are reduced to it.
+#: Resolution at which marks are read: 2 mm letters are 12 px high; other pages are brought to it.
 WORK_PX_PER_MM = 6.0
 #: The darkest pixels that set the ink level: trace and text together cover about one per cent of a
 #: page.
@@ -100,8 +100,8 @@ def page_darkness(
     """
     if page.ndim == 2:
         page = np.repeat(page[:, :, None], 3, axis=2)
-    if px_per_mm > 1.1 * WORK_PX_PER_MM:
-        page, px_per_mm, origin_mm = _reduced(page, px_per_mm, origin_mm)
+    if not 0.9 * WORK_PX_PER_MM < px_per_mm < 1.1 * WORK_PX_PER_MM:
+        page, px_per_mm, origin_mm = _resampled(page, px_per_mm, origin_mm)
     return PageDarkness(_darkness(page, px_per_mm), px_per_mm, origin_mm)
 
 
@@ -122,10 +122,10 @@ def mark_ink(
     return page_darkness(page, px_per_mm, origin_mm=origin_mm).ink(reach_mm)
 
 
-def _reduced(
+def _resampled(
     page: NDArray[np.uint8], px_per_mm: float, origin_mm: tuple[float, float]
 ) -> tuple[NDArray[np.uint8], float, tuple[float, float]]:
-    """Return the page at the working resolution; its pixel (0, 0) lies a little further in."""
+    """Return the page at the working resolution; its pixel (0, 0) lies a little off."""
     height, width = page.shape[:2]
     factor = px_per_mm / WORK_PX_PER_MM
     # A whole number of output pixels would change the scale by a different factor in x and y: warp
@@ -134,7 +134,7 @@ def _reduced(
     blurred = cv2.GaussianBlur(page, (0, 0), 0.45 * factor) if factor > 1.3 else page
     shift = 0.5 * (factor - 1.0)
     matrix = np.array([[factor, 0.0, shift], [0.0, factor, shift]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    flags = (cv2.INTER_LINEAR if factor > 1 else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP
     small = cv2.warpAffine(blurred, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     origin = (origin_mm[0] + shift / px_per_mm, origin_mm[1] + shift / px_per_mm)
     return np.asarray(small, np.uint8), WORK_PX_PER_MM, origin

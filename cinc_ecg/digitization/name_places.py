@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -79,22 +79,19 @@ def search_v_names(ink: FloatMap, px_per_mm: float, style: Style | None) -> list
         trials = [(face, cap, 14) for cap in caps for face in _ANY_FACES]
     else:
         trials = [(face, style.cap_px, 70) for face in style.faces]
-    faces = _ANY_FACES if style is None else style.faces
     matches: list[Reading] = []
     for face, cap, most in trials:
         letter = drawn_name("V", face, max(cap // 2, 4))
         scores = agreement_map(np.asarray(half, np.float32), letter)
         for x, y in peaks(scores, 0.36, max(cap // 4, 2), most):
             at = (2 * (x + letter.pad), 2 * (y + letter.pad))
-            reading = _read_around_v(ink, at, face, cap, faces)
+            reading = _read_around_v(ink, at, face, cap)
             if reading is not None:
                 matches.append(reading)
     return best_per_place(matches)
 
 
-def _read_around_v(
-    ink: FloatMap, at: tuple[int, int], face: str, cap: int, faces: Sequence[str]
-) -> Reading | None:
+def _read_around_v(ink: FloatMap, at: tuple[int, int], face: str, cap: int) -> Reading | None:
     """Read the name whose V has its top-left corner near `at`."""
     x, y = at
     slack = max(cap // 6, 3)
@@ -109,12 +106,10 @@ def _read_around_v(
     matches = sorted((m for m in found if m is not None), key=lambda m: -m.agreement)
     if not matches or matches[0].agreement <= 0.45:
         return None
-    return _settle(ink, matches[0], {m.text: m.glyphs[-1] for m in matches}, faces)
+    return _settle(ink, matches[0], {m.text: m.glyphs[-1] for m in matches})
 
 
-def _settle(
-    ink: FloatMap, match: Match, last: Mapping[str, float], faces: Sequence[str]
-) -> Reading:
+def _settle(ink: FloatMap, match: Match, last: Mapping[str, float]) -> Reading:
     """Decide the last glyph of a match among its rivals and score it.
 
     A glyph's ink may be lent by a trace, so its shape and what it leaves unexplained count alike.
@@ -124,7 +119,7 @@ def _settle(
     ranked = sorted(
         (
             (0.7 * shape + 0.3 * last.get(head + glyph, 0.0), shape, glyph)
-            for shape, glyph in rank_last_glyph(ink, match, rivals, faces)
+            for shape, glyph in rank_last_glyph(ink, match, rivals, FACES)
         ),
         reverse=True,
     )
@@ -154,7 +149,14 @@ def search_bars(ink: FloatMap, style: Style, known: Sequence[Reading]) -> list[R
         for text in _BARS:
             for face in _bar_faces(style):
                 found += _search_column(ink, left, text, face, cap)
-    return [r for r in found if r.text != "I" or any(abs(r.box[3] - b) < 0.5 * cap for b in bases)]
+    level = [r for r in found if any(abs(r.box[3] - base) < 0.5 * cap for base in bases)]
+    single = [r for r in found if r.text == "I" and r not in level]
+    several = [r for r in found if r.text != "I" and r not in level]
+    if not any(r.text == "I" and r.score > 0.3 for r in (*known, *level)):
+        # A page of one column has no lines of names: its one "I" is the best bar.
+        best = sorted(single, key=lambda r: -r.score)[:1]
+        several += [replace(r, score=0.7 * r.score) for r in best]
+    return level + several
 
 
 def _bar_faces(style: Style) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def names_on(
     """
     pieces = letters_of(find_pieces(marks) if pieces is None else pieces, marks.px_per_mm)
     readings = read_words(group_words(pieces))
-    texts = text_lines(pieces)
+    texts = text_lines(pieces, least=6)
     readings, style = _with_hidden(marks, readings, pulses, texts)
     readings = [_isolated(with_sign(r, marks), pieces, texts) for r in readings]
     readings = _of_one_style(readings, style)
@@ -132,7 +132,7 @@ def _isolated(
         beside = x0 - reach < p.x1 <= x0 or x1 <= p.x0 < x1 + reach
         overlap = min(p.y1, y1) - max(p.y0, y0)
         if beside and overlap > 0.6 * min(p.height, y1 - y0) and p.height < 1.5 * (y1 - y0):
-            return replace(reading, score=0.3 * reading.score)
+            return replace(reading, score=0.5 * reading.score)
     return reading
 
 
