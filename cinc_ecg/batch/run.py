@@ -3,7 +3,7 @@ itself."""
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +14,9 @@ from cinc_ecg.batch.pool import Ended, Pool
 from cinc_ecg.batch.work import DigitizeOptions, Job, Probe, work
 from cinc_ecg.io import atomic
 
-_LOG = logging.getLogger(__name__)
 #: A crash may be another process's fault (memory): one more try before the file is given up.
 _TRIES = 2
+_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Watch = Callable[[Outcome, int, int], None]
 
 
@@ -63,6 +63,8 @@ def run_batch(
     options, settings = options or DigitizeOptions(), settings or BatchSettings()
     atomic.make_folder(out)
     sources = find_sources(inputs, exclude=out)
+    for name in _THREAD_SETTINGS:  # inherited by the workers, which share the cores among them
+        os.environ.setdefault(name, "1")
     batch = _Batch(sources, out, options, settings, watch, worker)
     try:
         batch.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,7 @@ def _probe(probe: Probe) -> tuple[int, str]:
 
 def _digitize(job: Job, read_page: ReadPage) -> Outcome:
     cv2.setNumThreads(1)  # the pages are what runs in parallel
+    logging.getLogger("cinc_ecg").addHandler(logging.NullHandler())  # the outcome says it all
     image = read_image(job.source.path, job.page, limits=_limits(job.options))
     result = read_page(image, job.options)
     outcome = Outcome(

@@ -4,6 +4,7 @@ organizers'."""
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,6 +41,9 @@ def run_main(
     )
     chosen = parser.parse_args(arguments)
     say = _say if chosen.verbose else _keep_quiet
+    logging.basicConfig(
+        level=logging.INFO if chosen.verbose else logging.WARNING, format="%(message)s"
+    )
 
     say("Loading the Challenge model...")
     digitization_model, classification_model = load_models(chosen.model_folder, chosen.verbose)
