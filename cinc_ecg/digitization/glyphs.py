@@ -84,14 +84,27 @@ def _font(face: str, cap_px: int) -> tuple[ImageFont.FreeTypeFont, int]:
     return font, round(font.getbbox("V")[1])
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def typeset(text: str, face: str, cap_px: int) -> FloatMap:
     """Draw a text glyph by glyph on one canvas.
 
+    Args:
+        face: One of `FACES`, with "@0.85" appended to draw it that much narrower.
+        cap_px: Height of capitals.
+
     Returns:
         (n_glyphs, height, width) float32, 1 where ink is; the capitals' top is row `cap_px // 2`,
-        the text's origin column `cap_px`.
+        the text's origin column `cap_px` (times the stretch).
     """
+    face, _, stretch = face.partition("@")
+    if stretch:
+        plain = typeset(text, face, cap_px)
+        width = max(round(plain.shape[2] * float(stretch)), 1)
+        wide = [
+            cv2.resize(glyph, (width, plain.shape[1]), interpolation=cv2.INTER_LINEAR)
+            for glyph in plain
+        ]
+        return np.stack(wide)
     top, left = cap_px // 2, float(cap_px)
     if face in _PENS:
         pen = _PENS[face]

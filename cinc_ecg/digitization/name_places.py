@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from cinc_ecg.digitization.glyphs import FACES, has
+from cinc_ecg.digitization.glyphs import FACES, has, render
 from cinc_ecg.digitization.mark_ink import FloatMap
 from cinc_ecg.digitization.name_reading import Reading
 from cinc_ecg.digitization.name_search import (
@@ -26,13 +26,18 @@ _CAPS_MM = (2.0, 2.4, 2.9, 3.5, 4.2)
 _ANY_FACES = ("Strokes", "DejaVuSans-Bold", "DejaVuSerif")
 #: Agreement at which a match is as likely right as wrong, and how fast that changes.
 _EVEN, _SLOPE = 0.58, 0.035
+#: Faces kept of the page's style: two are searched with, all decide the last glyph.
+_N_FACES = 5
+_MORE = 0.06
+#: Smaller letters are not looked for at half the resolution.
+_SMALL_CAP_PX = 14
 _CHEST, _LIMB = "123456", "RLF"
 _BARS = ("III", "II", "I")
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """A page's lettering: height of capitals in pixels, and the faces most like its own."""
+    """A page's lettering: height of capitals in pixels, faces, those most like its own first."""
 
     cap_px: int
     faces: tuple[str, ...]
@@ -53,45 +58,60 @@ def page_style(readings: Sequence[Reading]) -> Style | None:
 
 
 def refined_style(ink: FloatMap, readings: Sequence[Reading], style: Style) -> Style:
-    """Return the size and the two faces that lie best over the surest readings of the page."""
-    sure = sorted((r for r in readings if "v" in r.text.casefold()), key=lambda r: -r.score)[:6]
+    """Return the size, width and faces that lie best over the surest readings of the page."""
+    sure = sorted((r for r in readings if "v" in r.text.casefold()), key=lambda r: -r.score)[:5]
     sums: dict[tuple[str, int], float] = {}
-    for face in FACES:
-        for cap in range(max(style.cap_px - 2, 7), style.cap_px + 3):
-            for r in sure:
-                if has(r.text, face):
-                    x, y = round(r.box[0]), round(r.box[1])
-                    like = word_likeness(ink, (x, y), r.text, face, cap)
-                    sums[face, cap] = sums.get((face, cap), 0.0) + like
+    for plain in FACES:
+        face = _fitted(plain, sure)
+        for cap in range(max(style.cap_px - 2, 7), style.cap_px + 2):
+            sums[face, cap] = sum(
+                word_likeness(ink, (round(r.box[0]), round(r.box[1])), r.text, face, cap)
+                for r in sure
+                if has(r.text, plain)
+            )
     ranked = sorted(sums, key=lambda key: -sums[key])
-    if not ranked:
-        return style
-    best = ranked[0]
-    other = next((face for face, _ in ranked if face != best[0]), best[0])
-    return Style(best[1], (best[0], other))
+    return Style(ranked[0][1], tuple(dict.fromkeys(face for face, _ in ranked))[:_N_FACES])
+
+
+def _fitted(face: str, readings: Sequence[Reading]) -> str:
+    """Return a face with its width fitted to words read free-standing."""
+    ratios = []
+    for r in readings:
+        if r.free and has(r.text, face):
+            word = render(r.text, face, 32)
+            aspect = (r.box[2] - r.box[0]) / (r.box[3] - r.box[1])
+            ratios.append(aspect * word.shape[0] / word.shape[1])
+    if not ratios:
+        return face
+    stretch = round(20 * float(np.clip(np.median(ratios), 0.75, 1.25))) / 20
+    return face if stretch == 1.0 else f"{face}@{stretch:g}"
 
 
 def search_v_names(ink: FloatMap, px_per_mm: float, style: Style | None) -> list[Reading]:
     """Find names with a V anywhere on the page's saturated ink: V1..V6, aVR, aVL, aVF."""
-    half = cv2.resize(ink, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    half = np.asarray(cv2.resize(ink, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     if style is None:
         caps = [max(round(mm * px_per_mm), 8) for mm in _CAPS_MM]
         trials = [(face, cap, 14) for cap in caps for face in _ANY_FACES]
     else:
-        trials = [(face, style.cap_px, 70) for face in style.faces]
+        trials = [(face, style.cap_px, 70) for face in style.faces[:2]]
+    faces = _ANY_FACES if style is None else style.faces
     matches: list[Reading] = []
     for face, cap, most in trials:
-        letter = drawn_name("V", face, max(cap // 2, 4))
-        scores = agreement_map(np.asarray(half, np.float32), letter)
-        for x, y in peaks(scores, 0.36, max(cap // 4, 2), most):
-            at = (2 * (x + letter.pad), 2 * (y + letter.pad))
-            reading = _read_around_v(ink, at, face, cap)
+        step = 2 if cap >= _SMALL_CAP_PX else 1
+        letter = drawn_name("V", face, cap // step)
+        scores = agreement_map(half if step == 2 else ink, letter)
+        for x, y in peaks(scores, 0.36, max(cap // (2 * step), 2), most):
+            at = (step * (x + letter.pad), step * (y + letter.pad))
+            reading = _read_around_v(ink, at, face, cap, faces)
             if reading is not None:
                 matches.append(reading)
     return best_per_place(matches)
 
 
-def _read_around_v(ink: FloatMap, at: tuple[int, int], face: str, cap: int) -> Reading | None:
+def _read_around_v(
+    ink: FloatMap, at: tuple[int, int], face: str, cap: int, faces: Sequence[str]
+) -> Reading | None:
     """Read the name whose V has its top-left corner near `at`."""
     x, y = at
     slack = max(cap // 6, 3)
@@ -103,13 +123,19 @@ def _read_around_v(ink: FloatMap, at: tuple[int, int], face: str, cap: int) -> R
         before = round(drawn_name(text[0], face, cap).box[0] * 1.05) if text[0] != "V" else 0
         window = (x - before - slack, y - slack, x - before + slack, y + slack)
         found += [lay_over(ink, window, text[:-1] + glyph, face, cap) for glyph in rivals]
-    matches = sorted((m for m in found if m is not None), key=lambda m: -m.agreement)
+    # The "VL" of aVL is much like a V1: when there is an "a" before it, it counts.
+    matches = sorted(
+        (m for m in found if m is not None),
+        key=lambda m: -m.agreement - (_MORE if len(m.text) > 2 else 0.0),
+    )
     if not matches or matches[0].agreement <= 0.45:
         return None
-    return _settle(ink, matches[0], {m.text: m.glyphs[-1] for m in matches})
+    return _settle(ink, matches[0], {m.text: m.glyphs[-1] for m in matches}, faces)
 
 
-def _settle(ink: FloatMap, match: Match, last: Mapping[str, float]) -> Reading:
+def _settle(
+    ink: FloatMap, match: Match, last: Mapping[str, float], faces: Sequence[str]
+) -> Reading:
     """Decide the last glyph of a match among its rivals and score it.
 
     A glyph's ink may be lent by a trace, so its shape and what it leaves unexplained count alike.
@@ -119,7 +145,7 @@ def _settle(ink: FloatMap, match: Match, last: Mapping[str, float]) -> Reading:
     ranked = sorted(
         (
             (0.7 * shape + 0.3 * last.get(head + glyph, 0.0), shape, glyph)
-            for shape, glyph in rank_last_glyph(ink, match, rivals, FACES)
+            for shape, glyph in rank_last_glyph(ink, match, rivals, faces)
         ),
         reverse=True,
     )
@@ -127,7 +153,7 @@ def _settle(ink: FloatMap, match: Match, last: Mapping[str, float]) -> Reading:
     lead = both - ranked[1][0] if len(ranked) > 1 else 0.0
     present = _logistic((match.agreement - _EVEN) / _SLOPE)
     score = present * _logistic((shape - 0.55) / 0.05) * _logistic((lead - 0.02) / 0.02)
-    votes = tuple(float(face == match.face) for face in FACES)
+    votes = tuple(float(match.face.startswith(face + "@") or match.face == face) for face in FACES)
     cap = float(match.cap_px)
     return Reading(head + glyph, match.box, 0.95 * score, cap, votes, free=False)
 
@@ -161,9 +187,11 @@ def search_bars(ink: FloatMap, style: Style, known: Sequence[Reading]) -> list[R
 
 def _bar_faces(style: Style) -> tuple[str, ...]:
     """Return faces to look for bars in: V and digits do not tell whether an I has serifs."""
-    bold = "-Bold" if style.faces[0].endswith("Bold") else ""
-    faces = (style.faces[0], "DejaVuSans" + bold, "Strokes" + bold, "DejaVuSerif" + bold)
-    return tuple(dict.fromkeys(faces))
+    face, _, stretch = style.faces[0].partition("@")
+    bold = "-Bold" if face.endswith("Bold") else ""
+    width = f"@{stretch}" if stretch else ""
+    plain = (face, "DejaVuSans" + bold, "Strokes" + bold, "DejaVuSerif" + bold)
+    return tuple(dict.fromkeys(name + width for name in plain))
 
 
 def _search_column(ink: FloatMap, left: float, text: str, face: str, cap: int) -> list[Reading]:

@@ -147,7 +147,7 @@ def _glyph_agreement(ink: FloatMap, name: DrawnName, left: int, top: int) -> tup
     )
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def _last_glyph(text: str, face: str, cap_px: int) -> FloatMap:
     """Draw the last glyph of a text on a cell of one size for all glyphs, in its place."""
     stack = typeset(text, face, cap_px)
@@ -172,7 +172,7 @@ def rank_last_glyph(
     for glyph in glyphs:
         best = 0.0
         for other in faces:
-            for size in (cap - 1, cap, cap + 1):
+            for size in (cap, cap + 1):
                 cell = _last_glyph(head + glyph, other, size)
                 height, width = cell.shape
                 crop = ink[max(y0, 0) : y0 + height + 4, max(x0, 0) : x0 + width + 6]

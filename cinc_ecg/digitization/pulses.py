@@ -211,7 +211,13 @@ def _in_mm(pulses: Sequence[Pulse], marks: MarkInk) -> list[Pulse]:
     ox, oy = marks.origin_mm
     k = marks.px_per_mm
     return [
-        Pulse(ox + p.x0_mm / k, ox + p.x1_mm / k, oy + p.foot_mm / k, oy + p.top_mm / k, p.score)
+        Pulse(
+            float(ox + p.x0_mm / k),
+            float(ox + p.x1_mm / k),
+            float(oy + p.foot_mm / k),
+            float(oy + p.top_mm / k),
+            p.score,
+        )
         for p in pulses
         if p.score > 0.25
     ]
