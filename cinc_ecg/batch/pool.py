@@ -18,6 +18,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 _POLL_S = 0.5
+#: Importing takes seconds on a busy machine and is not the first task's fault.
+_START_LIMIT_S = 120.0
+_READY = "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class _Worker:
         theirs.close()
         self.task: Any = None
         self.busy = False
+        self.ready = False
         self.since = 0.0
         self.served = 0
 
@@ -76,6 +80,7 @@ class _Worker:
 def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
     """Work through tasks until the other end closes; the parent alone reacts to Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection.send(_READY)
     while True:
         try:
             task = connection.recv()
@@ -165,21 +170,28 @@ class Pool:
     def _collect(self) -> Iterator[Ended]:
         busy = [worker for worker in self._workers if worker.busy]
         wait([worker.connection for worker in busy], timeout=_POLL_S)
-        now = time.monotonic()
         for worker in busy:
-            seconds = now - worker.since
+            seconds = time.monotonic() - worker.since
+            limit = self._wall_s if worker.ready else max(self._wall_s, _START_LIMIT_S)
             if worker.connection.poll():
-                yield self._receive(worker, seconds)
-            elif seconds > self._wall_s:
+                ended = self._receive(worker, seconds)
+                if ended is not None:
+                    yield ended
+            elif seconds > limit:
                 self._discard(worker)
                 yield Ended(worker.task, "timeout", None, seconds)
 
-    def _receive(self, worker: _Worker, seconds: float) -> Ended:
+    def _receive(self, worker: _Worker, seconds: float) -> Ended | None:
+        """Take a worker's message; its first one only says that its clock may start."""
         try:
-            good, value = worker.connection.recv()
+            message = worker.connection.recv()
         except (EOFError, OSError):
             self._discard(worker)
             return Ended(worker.task, "crashed", None, seconds)
+        if message == _READY:
+            worker.ready, worker.since = True, time.monotonic()
+            return None
+        good, value = message
         worker.busy = False
         return Ended(worker.task, "done" if good else "raised", value, seconds)
 

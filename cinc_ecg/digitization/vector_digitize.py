@@ -26,9 +26,12 @@ from cinc_ecg.types import (
     Digitization,
     EcgImage,
     Layout,
+    LeadTrace,
     Note,
     Orientation,
     PageReader,
+    Panel,
+    RowTrace,
     StripReader,
 )
 
@@ -93,9 +96,10 @@ def digitize_vector(image: EcgImage, page: VectorPage, config: DigitizeConfig) -
         text = f"layout {chosen.name} has confidence {confidence:.2f}"
         notes.append(Note("layout_uncertain", "warning", "page", text))
     simultaneous, _ = columns_are_simultaneous(chosen, page.rows, calibration.mm_per_s)
-    panels, traces = make_panels(
+    panels, _ = make_panels(
         chosen, frame, page.rows, upright.marks.pulses, calibration, simultaneous
     )
+    traces = [_cut(page.rows[panel.row], panel, k) for k, panel in enumerate(panels)]
     signal = assemble(panels, traces, config.fs_hz)
     statuses = lead_statuses(panels, traces, signal)
     text = "The traces were read from the drawing commands of the PDF, not from pixels."
@@ -110,6 +114,23 @@ def digitize_vector(image: EcgImage, page: VectorPage, config: DigitizeConfig) -
         leads=statuses,
         quality=quality_of(signal, statuses, float(np.mean(upright.geometry.px_per_mm))),
         notes=(*notes, Note("vector", "info", "page", text)),
+    )
+
+
+def _cut(row: RowTrace, panel: Panel, index: int) -> LeadTrace:
+    """Cut a panel's samples out of its row as they are: no tick or pulse spoils a drawn line."""
+    first, last = (
+        int(np.ceil((x_mm - row.x0_mm) / row.step_mm - 1e-3))
+        for x_mm in (panel.box_mm[0], panel.box_mm[2])
+    )
+    window = slice(max(first, 0), max(last, 0))
+    return LeadTrace(
+        panel=index,
+        x0_mm=row.x0_mm + window.start * row.step_mm,
+        step_mm=row.step_mm,
+        y_mm=row.y_mm[window],
+        sigma_mm=row.sigma_mm[window],
+        visible=row.visible[window],
     )
 
 
