@@ -50,12 +50,15 @@ def _by_rows(order: tuple[str, ...], n_rows: int) -> tuple[tuple[str, ...], ...]
 
 def _templates() -> dict[str, LayoutTemplate]:
     table = []
-    for suffix, order, cabrera in (("", LEADS, False), ("-cabrera", CABRERA_ORDER + CHEST_LEADS, True)):
+    for suffix, order, cabrera in (
+        ("", LEADS, False),
+        ("-cabrera", CABRERA_ORDER + CHEST_LEADS, True),
+    ):
         for n_rows in (3, 6, 12, 4, 2):
             rows = (_by_rows if n_rows in (4, 2) else _by_columns)(order, n_rows)
             base = f"{n_rows}x{len(order) // n_rows}"
             rhythms: tuple[tuple[str, ...], ...] = ((),)
-            if n_rows in (3, 6):
+            if n_rows in (3, 6, 12):
                 rhythms += (("II",),)
             if n_rows == 3:
                 rhythms += (("V1",), ("V5",), ("II", "V5"), ("V1", "II"), ("V1", "II", "V5"))

@@ -77,7 +77,9 @@ class PageGeometry:
         """Median scale along page x and page y."""
         across = np.linalg.norm(np.diff(self.nodes_px, axis=1), axis=-1)
         down = np.linalg.norm(np.diff(self.nodes_px, axis=0), axis=-1)
-        return float(np.median(across)) / self.pitch_mm[0], float(np.median(down)) / self.pitch_mm[1]
+        return float(np.median(across)) / self.pitch_mm[0], float(np.median(down)) / self.pitch_mm[
+            1
+        ]
 
     @property
     def extent_mm(self) -> tuple[float, float, float, float]:
@@ -130,6 +132,7 @@ class PageEvidence:
         trace: (height, width) float32 in image pixels, 0..1: how likely a pixel is ink of a trace.
         lattice: The page's geometry.
         page_mask: (height, width) bool, True on paper.
+        grid_mask: (height, width) bool, True where the paper's grid is seen.
         names, pulses, separators: Marks in page millimetres.
         text: Calibration text found ("25 mm/s"), as printed.
     """
@@ -138,6 +141,7 @@ class PageEvidence:
     trace: NDArray[np.float32] | None = None
     lattice: PageGeometry | None = None
     page_mask: NDArray[np.bool_] | None = None
+    grid_mask: NDArray[np.bool_] | None = None
     names: tuple[LeadName, ...] | None = None
     pulses: tuple[Pulse, ...] | None = None
     separators: tuple[Separator, ...] | None = None
@@ -346,7 +350,9 @@ class Diagnosis:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(name for name, p in self.probabilities.items() if p >= self.thresholds.get(name, 0.5))
+        return tuple(
+            name for name, p in self.probabilities.items() if p >= self.thresholds.get(name, 0.5)
+        )
 
 
 @dataclass(frozen=True, slots=True)

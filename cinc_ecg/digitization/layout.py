@@ -8,7 +8,8 @@ names, the separators and how common it is; the posterior over all of them gives
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -35,6 +36,10 @@ _FREE_PRICE = 0.55
 #: A name stands from this far left of its panel's start ...
 _NAME_LEFT_MM = 6.0
 _SEPARATOR_PLAY_MM = 2.5
+_EVEN_PLAY_MM = 1.2
+#: What leaving out a detected row costs, and up to how many rows that is tried.
+_DROPPED_ROW_PRICE = 2.5
+_MAX_ROWS_TO_DROP_FROM = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +49,13 @@ class Frame:
     Attributes:
         rows: Trace rows.
         x0_mm, x1_mm: Page x of the traces' common start (after any pulse) and end.
+        start_is_sharp: The start is the far side of several calibration pulses.
     """
 
     rows: tuple[Row, ...]
     x0_mm: float
     x1_mm: float
+    start_is_sharp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +107,28 @@ def frame_of(rows: Sequence[Row], pulses: Sequence[Pulse]) -> Frame:
     near_rows = [p for p in pulses if min(abs(p.foot_mm - row.baseline_mm) for row in kept) < 6.0]
     left = [p.x1_mm for p in near_rows if p.x0_mm < x0 + 12.0]
     right = [p.x0_mm for p in near_rows if p.x1_mm > x1 - 12.0 and p.x0_mm > middle]
+    sharp = False
     if len(left) >= max(1, len(kept) // 3):
         x0 = float(np.median(left))
+        sharp = len(left) >= 2 and float(np.ptp(left)) < 0.5
     if len(right) >= max(1, len(kept) // 3):
         x1 = float(np.median(right))
-    return Frame(tuple(kept), x0, x1)
+    return Frame(tuple(kept), x0, x1, sharp)
 
 
 def snap_width(frame: Frame, expected_mm: Sequence[float]) -> Frame:
     """Make the frame exactly as wide as one of the usual widths when it is within 2.5 % of it.
 
-    The end is kept: nothing is printed after the trace, whereas pulse, name and first beat crowd at the start.
+    Where calibration pulses end right at the traces' start they fix it best; otherwise the traces'
+    end is kept: nothing is printed after it, whereas name and first beat crowd at the start.
     """
     width = frame.x1_mm - frame.x0_mm
     best = min(expected_mm, key=lambda w: abs(np.log(width / w)))
     if abs(np.log(width / best)) > 0.025:
         return frame
-    return Frame(frame.rows, frame.x1_mm - best, frame.x1_mm)
+    if frame.start_is_sharp:
+        return replace(frame, x1_mm=frame.x0_mm + best)
+    return replace(frame, x0_mm=frame.x1_mm - best)
 
 
 def hypotheses(
@@ -137,6 +149,39 @@ def hypotheses(
     Raises:
         LayoutNotFound: No arrangement has as many rows as the page.
     """
+    found = []
+    for kept in _row_choices(len(frame.rows)):
+        part = Frame(tuple(frame.rows[k] for k in kept), frame.x0_mm, frame.x1_mm)
+        price = _DROPPED_ROW_PRICE * (len(frame.rows) - len(kept))
+        for hypothesis in _for_rows(part, names, separators, wanted):
+            places = tuple(replace(p, row=kept[p.row]) for p in hypothesis.places)
+            found.append(replace(hypothesis, places=places, score=hypothesis.score - price))
+    if not found:
+        what = f"layout {wanted}" if wanted else "any known layout"
+        raise LayoutNotFound(
+            f"{len(frame.rows)} trace rows do not fit {what}; name the rows with --leads"
+        )
+    return sorted(found, key=lambda h: -h.score)
+
+
+def _row_choices(n: int) -> list[tuple[int, ...]]:
+    """All rows, and all but one or two of them: a line of text or a frame may pass for a row."""
+    everything = tuple(range(n))
+    choices = [everything]
+    for dropped in (1, 2):
+        if n - dropped >= 2 and n <= _MAX_ROWS_TO_DROP_FROM:
+            choices += [
+                tuple(k for k in everything if k not in gone)
+                for gone in combinations(everything, dropped)
+                if dropped == 1 or set(gone) <= {0, 1, n - 2, n - 1}
+            ]
+    return choices
+
+
+def _for_rows(
+    frame: Frame, names: Sequence[LeadName], separators: Sequence[Separator], wanted: str | None
+) -> list[Hypothesis]:
+    """Score the arrangements that use exactly these rows."""
     n = len(frame.rows)
     row_of = _rows_of_names(frame, names)
     found = []
@@ -149,12 +194,7 @@ def hypotheses(
                 free = _from_names(frame, n_columns, n_rhythm, names, row_of, separators)
                 if free is not None:
                     found.append(free)
-    if not found:
-        what = f"layout {wanted}" if wanted else "any known layout"
-        raise LayoutNotFound(
-            f"{n} trace rows do not fit {what}; name the rows yourself with --leads (top to bottom)"
-        )
-    return sorted(found, key=lambda h: -h.score)
+    return found
 
 
 def posterior(found: Sequence[Hypothesis]) -> FloatArray:
@@ -190,7 +230,8 @@ def _column_edges(frame: Frame, n_columns: int, separators: Sequence[Separator])
     ticks = np.array([s.x_mm for s in separators])
     for k in range(1, n_columns):
         close = ticks[np.abs(ticks - edges[k]) < _SEPARATOR_PLAY_MM] if len(ticks) else ticks
-        if len(close) >= 2:
+        # Columns of equal duration are equally wide to a hair: ticks overrule that only clearly.
+        if len(close) >= 2 and abs(np.median(close) - edges[k]) > _EVEN_PLAY_MM:
             edges[k] = float(np.median(close))
     return edges
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cinc_ecg.digitization.mark_ink import STROKE_REACH_MM, page_darkness
+from cinc_ecg.digitization.mark_ink import STROKE_REACH_MM, MarkInk, page_darkness
 from cinc_ecg.digitization.marks import PageMarks, read_marks
 from cinc_ecg.digitization.rows import Row, find_rows
 from cinc_ecg.geometry import warp_box
-from cinc_ecg.types import Orientation, PageGeometry
+from cinc_ecg.types import Orientation, PageEvidence, PageGeometry
 
 #: Resolution of the rectified page on which rows and marks are read.
 _MIN_PX_PER_MM, _MAX_PX_PER_MM = 4.0, 8.0
+#: Marks are read up to this far outside the grid.
+_TEXT_REACH_MM = 15.0
 #: Summed scores of lead names from which a page counts as upright without trying it upside down.
 _SURE_NAMES = 3.0
 
@@ -49,33 +51,31 @@ def turned(geometry: PageGeometry, quarter_turns: int, mirrored: bool = False) -
 
 
 def stand_upright(
-    pixels: np.ndarray,
-    geometry: PageGeometry,
-    mask: np.ndarray | None,
-    known: Orientation | None = None,
+    pixels: np.ndarray, evidence: PageEvidence, geometry: PageGeometry
 ) -> UprightPage:
     """Choose among four quarter turns and, when nothing else can be read, their mirror images.
 
     Args:
         pixels: (H, W, 3) picture with dark ink on light paper.
-        geometry: From the page reader, in whatever orientation the picture has.
-        mask: (H, W) True on paper, or None.
-        known: Orientation from a reader that knows it; nothing else is tried then.
+        evidence: Masks from the page reader; its orientation, if known, is taken as it is.
+        geometry: The page's geometry in whatever orientation the picture has.
     """
-    if known is not None:
-        return _read(pixels, geometry, mask, known)
-    first = _read(pixels, geometry, mask, Orientation())
+    if evidence.orientation is not None:
+        return _read(pixels, evidence, geometry, evidence.orientation)
+    first = _read(pixels, evidence, geometry, Orientation())
     if _merit(first) >= _SURE_NAMES and first.rows:
         return first
     tried = [first]
-    sideways = _read(pixels, geometry, mask, Orientation(1))
+    sideways = _read(pixels, evidence, geometry, Orientation(1))
     tried.append(sideways)
     # Rows tell lying from standing pages; names tell up from down.
-    tried += [_read(pixels, geometry, mask, Orientation(k)) for k in _half_turns(first, sideways)]
+    tried += [
+        _read(pixels, evidence, geometry, Orientation(k)) for k in _half_turns(first, sideways)
+    ]
     best = max(tried, key=_merit)
     if _merit(best) < 0.5 * _SURE_NAMES:
         mirrored = [
-            _read(pixels, geometry, mask, Orientation(k, True))
+            _read(pixels, evidence, geometry, Orientation(k, True))
             for k in (best.orientation.quarter_turns,)
         ]
         candidate = max(mirrored, key=_merit)
@@ -107,34 +107,61 @@ def _merit(page: UprightPage) -> float:
 
 
 def _read(
-    pixels: np.ndarray, geometry: PageGeometry, mask: np.ndarray | None, orientation: Orientation
+    pixels: np.ndarray, evidence: PageEvidence, geometry: PageGeometry, orientation: Orientation
 ) -> UprightPage:
     upright = turned(geometry, orientation.quarter_turns, orientation.mirrored)
     scale = float(np.clip(max(upright.px_per_mm), _MIN_PX_PER_MM, _MAX_PX_PER_MM))
     extent = upright.extent_mm
     page, valid = warp_box(pixels, upright, extent, scale, interpolation=cv2.INTER_CUBIC)
-    if mask is not None:
-        paper, _ = warp_box(
-            mask.astype(np.uint8),
-            upright,
-            extent,
-            scale,
-            interpolation=cv2.INTER_NEAREST,
-            border=(0, 0, 0),
-        )
-        valid &= paper > 0
+    grid = valid
+    if evidence.page_mask is not None:
+        valid = valid & _warped(evidence.page_mask, upright, scale)
+    if evidence.grid_mask is not None:
+        grid = _warped(evidence.grid_mask, upright, scale)
+        # Text may stand beside the grid, but what lies far from it is not the page.
+        valid = valid & _grown(grid, _TEXT_REACH_MM, scale)
     page = _blank_outside(page, valid, scale)
     origin = (extent[0], extent[1])
     strokes = page_darkness(page, scale, origin_mm=origin).ink(STROKE_REACH_MM)
-    rows = tuple(find_rows(strokes))
+    rows = tuple(find_rows(strokes, _at_resolution(_shrunk(valid & grid, 1.0, scale), strokes)))
     marks = read_marks(page, scale, origin_mm=origin)
     return UprightPage(upright, page, scale, origin, orientation, rows, marks)
 
 
+def _warped(mask: np.ndarray, geometry: PageGeometry, scale: float) -> np.ndarray:
+    flat, _ = warp_box(
+        mask.astype(np.uint8),
+        geometry,
+        geometry.extent_mm,
+        scale,
+        interpolation=cv2.INTER_NEAREST,
+        border=(0, 0, 0),
+    )
+    return flat > 0
+
+
+def _square(reach_mm: float, px_per_mm: float) -> np.ndarray:
+    size = 2 * round(reach_mm * px_per_mm) + 1
+    return np.ones((size, size), np.uint8)
+
+
+def _grown(mask: np.ndarray, reach_mm: float, px_per_mm: float) -> np.ndarray:
+    return cv2.dilate(mask.astype(np.uint8), _square(reach_mm, px_per_mm)) > 0
+
+
+def _shrunk(mask: np.ndarray, reach_mm: float, px_per_mm: float) -> np.ndarray:
+    return cv2.erode(mask.astype(np.uint8), _square(reach_mm, px_per_mm), borderValue=0) > 0
+
+
+def _at_resolution(mask: np.ndarray, marks: MarkInk) -> np.ndarray:
+    """Resample a mask of the rectified page to the pixels of its ink map."""
+    height, width = marks.ink.shape
+    return cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+
+
 def _blank_outside(page: np.ndarray, valid: np.ndarray, px_per_mm: float) -> np.ndarray:
     """Fill everything off the paper, and a rim of it, with the colour of the paper."""
-    size = 2 * round(1.0 * px_per_mm) + 1
-    inside = cv2.erode(valid.astype(np.uint8), np.ones((size, size), np.uint8), borderValue=1) > 0
+    inside = _shrunk(valid, 1.0, px_per_mm)
     if inside.all():
         return page
     page = page.copy()

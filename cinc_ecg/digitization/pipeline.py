@@ -94,7 +94,7 @@ def digitize(
     tell("evidence", evidence)
     if evidence.lattice is None:
         raise GridNotFound(f"{image.source}: the page has no readable grid and so no scale")
-    page = stand_upright(pixels, evidence.lattice, evidence.page_mask, evidence.orientation)
+    page = stand_upright(pixels, evidence, evidence.lattice)
     tell("page", page)
     frame = frame_of(page.rows, page.marks.pulses)
     require_ecg(page, frame, image.source)
@@ -155,13 +155,23 @@ def cut_strips(pixels: np.ndarray, geometry: PageGeometry, frame: Frame) -> list
     scale = float(np.clip(max(geometry.px_per_mm), *_STRIP_PX_PER_MM))
     baselines = [row.baseline_mm for row in frame.rows]
     strips = []
+    _, page_top, _, page_bottom = geometry.extent_mm
     for index, row in enumerate(frame.rows):
         above, below = _reach(baselines, index)
+        above = min(above, row.baseline_mm - page_top)
+        below = min(below, page_bottom - row.baseline_mm)
         x0 = min(row.x0_mm, frame.x0_mm) - 2.0
         x1 = max(row.x1_mm, frame.x1_mm) + 2.0
         box = (x0, row.baseline_mm - above, x1, row.baseline_mm + below)
         strip, valid = warp_box(pixels, geometry, box, scale)
-        strips.append(Strip(index, strip, box[0], box[1], scale, row.baseline_mm, None, valid))
+        shown = np.flatnonzero(valid.mean(1) > 0.5)
+        if len(shown) == 0:
+            raise LayoutNotFound(f"row {index + 1} lies outside the picture")
+        top, bottom = int(shown[0]), int(shown[-1]) + 1
+        y0 = box[1] + top / scale
+        strips.append(
+            Strip(index, strip[top:bottom], x0, y0, scale, row.baseline_mm, None, valid[top:bottom])
+        )
     return strips
 
 
@@ -169,7 +179,7 @@ def _reach(baselines: Sequence[float], index: int) -> tuple[float, float]:
     """How far above and below its baseline a row's strokes are followed: past the neighbours' baselines."""
     above = baselines[index] - baselines[index - 1] if index else 30.0
     below = baselines[index + 1] - baselines[index] if index + 1 < len(baselines) else 30.0
-    return float(np.clip(1.25 * above, 16.0, 32.0)), float(np.clip(1.25 * below, 16.0, 32.0))
+    return float(np.clip(1.25 * above, 16.0, 42.0)), float(np.clip(1.25 * below, 16.0, 42.0))
 
 
 def choose_layout(

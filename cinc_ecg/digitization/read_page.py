@@ -31,8 +31,8 @@ class ClassicalPageReader:
         background = paper_background(pixels)
         mask = paper_mask(background)
         density = optical_density(pixels, background)
-        geometry, _ = fit_geometry(density, mask, find_grid(density, mask))
-        return PageEvidence(lattice=geometry, page_mask=mask)
+        geometry, grid, _ = fit_geometry(density, mask, find_grid(density, mask))
+        return PageEvidence(lattice=geometry, page_mask=mask, grid_mask=grid)
 
 
 def light_paper(pixels: np.ndarray) -> np.ndarray:

