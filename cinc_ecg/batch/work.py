@@ -11,8 +11,6 @@ import cv2
 
 from cinc_ecg.batch.inputs import Source
 from cinc_ecg.batch.ledger import Ledger, Outcome, hash_file, task_key
-from cinc_ecg.digitization.pipeline import DigitizeConfig
-from cinc_ecg.digitization.vector_digitize import digitize_source
 from cinc_ecg.errors import CincEcgError, DigitizationError
 from cinc_ecg.io import atomic
 from cinc_ecg.io.formats import FORMATS as DATA_FORMATS
@@ -88,6 +86,9 @@ ReadPage = Callable[[EcgImage, DigitizeOptions], Digitization]
 
 def digitize_page(image: EcgImage, options: DigitizeOptions) -> Digitization:
     """Run the pipeline with a user's options."""
+    from cinc_ecg.digitization.pipeline import DigitizeConfig
+    from cinc_ecg.digitization.vector_digitize import digitize_source
+
     chosen = {
         name: getattr(options, name)
         for name in ("fs_hz", "layout", "leads", "mm_per_s", "mm_per_mv")
