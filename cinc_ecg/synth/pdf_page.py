@@ -60,7 +60,8 @@ def write_pdf(
         *pen.separators(plan),
     ]
     names, texts = pen.names(plan), pen.texts(plan, lines)
-    write_bytes(Path(path), _document(settings, "\n".join([*content, *names.content, *texts.content])))
+    operators = "\n".join([*content, *names.content, *texts.content])
+    write_bytes(Path(path), _document(settings, operators))
     scale = settings.scale
     return PageTruth(
         signal=printed_signal(signal, plan, scale.clip_mm),
