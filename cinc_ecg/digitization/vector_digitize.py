@@ -13,14 +13,15 @@ from cinc_ecg.digitization.assemble import assemble, lead_statuses, quality_of
 from cinc_ecg.digitization.calibrate import calibrate
 from cinc_ecg.digitization.calibration_text import parse_calibration_text
 from cinc_ecg.digitization.layout import Frame, Hypothesis, Place
-from cinc_ecg.digitization.marks import PageMarks
-from cinc_ecg.digitization.orient import UprightPage, stand_upright
+from cinc_ecg.digitization.marks import PageMarks, read_marks
+from cinc_ecg.digitization.orient import UprightPage
 from cinc_ecg.digitization.panels import columns_are_simultaneous, make_panels
 from cinc_ecg.digitization.pipeline import DigitizeConfig, choose_layout, digitize, require_ecg
 from cinc_ecg.digitization.rows import Row
 from cinc_ecg.digitization.vector import VectorPage, read_rows
 from cinc_ecg.digitization.vector_lines import Piece
 from cinc_ecg.errors import DigitizationError
+from cinc_ecg.geometry import warp_box
 from cinc_ecg.io import pdf
 from cinc_ecg.types import (
     Digitization,
@@ -38,6 +39,8 @@ from cinc_ecg.types import (
 _LOG = logging.getLogger(__name__)
 #: A drawn piece that begins and ends this close to a column is that column.
 _COLUMN_PLAY_MM = 3.0
+#: Resolution at which lead names drawn as outlines are read.
+_READING_PX_PER_MM = 8.0
 
 
 def digitize_source(
@@ -140,9 +143,9 @@ def _upright(image: EcgImage, page: VectorPage) -> UprightPage:
     text = tuple(scale for line in page.text for scale in parse_calibration_text(line))
     names, pulses, separators = page.names, page.pulses, page.separators
     if not names:
-        seen = stand_upright(image.pixels, geometry, None, Orientation())
-        names = seen.marks.names
-        pulses, text = pulses or seen.marks.pulses, text or seen.marks.text
+        sheet, _ = warp_box(image.pixels, geometry, geometry.extent_mm, _READING_PX_PER_MM)
+        seen = read_marks(sheet, _READING_PX_PER_MM)
+        names, pulses, text = seen.names, pulses or seen.pulses, text or seen.text
     marks = PageMarks(names, pulses, separators, text)
     rows = tuple(
         replace(row, x1_mm=row.x1_mm + trace.step_mm)  # a sample lasts until the next
