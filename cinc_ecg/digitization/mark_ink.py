@@ -160,12 +160,22 @@ def _darkness(page: NDArray[np.uint8], px_per_mm: float) -> FloatMap:
 
 
 def _line_level(dark: FloatMap, n: int, axis: int) -> FloatMap:
-    """Return how dark a straight line through each pixel along `axis` is over n pixels.
+    """Return how dark a straight line through each pixel along `axis` is.
 
-    That is the lesser mean of its two sides: an end of a stroke has only one.
+    That is the lesser mean of n pixels to its two sides (an end of a stroke has only one side), or
+    the mean of 2 n pixels to one side: the grid ends at the edge of the paper.
     """
+    first, second = (_side_mean(dark, n, axis, side) for side in (-1, 1))
+    long_first, long_second = (_side_mean(dark, 2 * n, axis, side) for side in (-1, 1))
+    level = np.minimum(first, second)
+    return np.maximum(level, np.maximum(long_first, long_second)).astype(np.float32)
+
+
+def _side_mean(dark: FloatMap, n: int, axis: int, side: int) -> FloatMap:
+    """Return the mean of n pixels along an axis ending (-1) or beginning (1) at each pixel."""
+    n = min(n, dark.shape[axis])
     size = (n, 1) if axis == 1 else (1, n)
-    before = (n - 1, 0) if axis == 1 else (0, n - 1)
-    first = cv2.boxFilter(dark, -1, size, anchor=before, borderType=cv2.BORDER_REFLECT)
-    second = cv2.boxFilter(dark, -1, size, anchor=(0, 0), borderType=cv2.BORDER_REFLECT)
-    return np.minimum(first, second).astype(np.float32)
+    last = (n - 1, 0) if axis == 1 else (0, n - 1)
+    anchor = last if side < 0 else (0, 0)
+    mean = cv2.boxFilter(dark, -1, size, anchor=anchor, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(mean, np.float32)

@@ -14,7 +14,8 @@ from cinc_ecg.digitization.mark_ink import FloatMap, MarkInk
 LETTER_MM = (1.1, 6.5)
 _WIDEST_MM = 14.0
 _DOT_MM = 0.2
-_INK_THRESHOLD = 0.42
+#: Ink from which a pixel belongs to a letter; thin strokes of coarse pictures need the second.
+INK_THRESHOLDS = (0.42, 0.26)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ class Word:
         return crop
 
 
-def find_pieces(marks: MarkInk) -> list[Piece]:
+def find_pieces(marks: MarkInk, threshold: float = INK_THRESHOLDS[0]) -> list[Piece]:
     """Return the connected pieces of ink up to letter size, dots included, by their left edge."""
-    binary = (marks.ink > _INK_THRESHOLD).astype(np.uint8)
+    binary = (marks.ink > threshold).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
     k = marks.px_per_mm
     height, width = stats[:, cv2.CC_STAT_HEIGHT] / k, stats[:, cv2.CC_STAT_WIDTH] / k

@@ -1,15 +1,15 @@
-"""Names that do not stand free: searched for by their V, bars where names are due."""
+"""Names that do not stand free, searched for by their V; the page's lettering."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from cinc_ecg.digitization.glyphs import FACES, has, render
 from cinc_ecg.digitization.mark_ink import FloatMap
+from cinc_ecg.digitization.name_bars import Style, logistic
 from cinc_ecg.digitization.name_reading import Reading
 from cinc_ecg.digitization.name_search import (
     Match,
@@ -32,15 +32,6 @@ _MORE = 0.06
 #: Smaller letters are not looked for at half the resolution.
 _SMALL_CAP_PX = 14
 _CHEST, _LIMB = "123456", "RLF"
-_BARS = ("III", "II", "I")
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """A page's lettering: height of capitals in pixels, faces, those most like its own first."""
-
-    cap_px: int
-    faces: tuple[str, ...]
 
 
 def page_style(readings: Sequence[Reading]) -> Style | None:
@@ -89,7 +80,9 @@ def _fitted(face: str, readings: Sequence[Reading]) -> str:
 
 def search_v_names(ink: FloatMap, px_per_mm: float, style: Style | None) -> list[Reading]:
     """Find names with a V anywhere on the page's saturated ink: V1..V6, aVR, aVL, aVF."""
-    half = np.asarray(cv2.resize(ink, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    half = np.asarray(
+        cv2.resize(ink, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32
+    )
     if style is None:
         caps = [max(round(mm * px_per_mm), 8) for mm in _CAPS_MM]
         trials = [(face, cap, 14) for cap in caps for face in _ANY_FACES]
@@ -151,90 +144,22 @@ def _settle(
     )
     both, shape, glyph = ranked[0]
     lead = both - ranked[1][0] if len(ranked) > 1 else 0.0
-    present = _logistic((match.agreement - _EVEN) / _SLOPE)
-    score = present * _logistic((shape - 0.55) / 0.05) * _logistic((lead - 0.02) / 0.02)
+    present = logistic((match.agreement - _EVEN) / _SLOPE)
+    score = present * logistic((shape - 0.55) / 0.05) * logistic((lead - 0.02) / 0.02)
+    corner = (round(match.box[0]), round(match.box[1]))
+    tried = dict.fromkeys((match.face, *faces[:2]))
+    like = max(word_likeness(ink, corner, head + glyph, f, match.cap_px) for f in tried)
+    score *= logistic((like - 0.48) / 0.04)
     votes = tuple(float(match.face.startswith(face + "@") or match.face == face) for face in FACES)
     cap = float(match.cap_px)
     return Reading(head + glyph, match.box, 0.95 * score, cap, votes, free=False)
 
 
-def _logistic(value: float) -> float:
-    return float(1.0 / (1.0 + np.exp(-value)))
-
-
-def search_bars(ink: FloatMap, style: Style, known: Sequence[Reading]) -> list[Reading]:
-    """Find I, II and III in the columns of the known names, the longest that is there.
-
-    A single bar is believed only at the height of another name; two or three in a column always.
-    """
-    cap = style.cap_px
-    sure = [r for r in known if r.score > 0.5 and r.text != "I"]
-    bases = [r.box[3] for r in sure]
-    found = []
-    for left in clusters([r.box[0] for r in sure], 0.6 * cap):
-        for text in _BARS:
-            for face in _bar_faces(style):
-                found += _search_column(ink, left, text, face, cap)
-    level = [r for r in found if any(abs(r.box[3] - base) < 0.5 * cap for base in bases)]
-    single = [r for r in found if r.text == "I" and r not in level]
-    several = [r for r in found if r.text != "I" and r not in level]
-    if not any(r.text == "I" and r.score > 0.3 for r in (*known, *level)):
-        # A page of one column has no lines of names: its one "I" is the best bar.
-        best = sorted(single, key=lambda r: -r.score)[:1]
-        several += [replace(r, score=0.7 * r.score) for r in best]
-    return level + several
-
-
-def _bar_faces(style: Style) -> tuple[str, ...]:
-    """Return faces to look for bars in: V and digits do not tell whether an I has serifs."""
-    face, _, stretch = style.faces[0].partition("@")
-    bold = "-Bold" if face.endswith("Bold") else ""
-    width = f"@{stretch}" if stretch else ""
-    plain = (face, "DejaVuSans" + bold, "Strokes" + bold, "DejaVuSerif" + bold)
-    return tuple(dict.fromkeys(name + width for name in plain))
-
-
-def _search_column(ink: FloatMap, left: float, text: str, face: str, cap: int) -> list[Reading]:
-    """Find bars whose left edge is within half a letter's height of `left`."""
-    name = drawn_name(text, face, cap)
-    x0 = max(round(left - 0.5 * cap) - name.pad, 0)
-    x1 = round(left + 0.5 * cap) - name.pad + name.on.shape[2]
-    found = []
-    for x, y in peaks(agreement_map(ink[:, x0:x1], name), 0.4, cap // 2, 30):
-        at = (x0 + x + name.pad, y + name.pad)
-        match = lay_over(ink, (*at, *at), text, face, cap)
-        reading = None if match is None else _bars_reading(ink, match)
-        if reading is not None and reading.score > 0.1:
-            found.append(reading)
-    return found
-
-
-def _bars_reading(ink: FloatMap, match: Match) -> Reading:
-    corner = (round(match.box[0]), round(match.box[1]))
-    shape = word_likeness(ink, corner, match.text, match.face, match.cap_px)
-    score = _logistic((match.agreement - 0.7) / 0.03)
-    score *= 0.5 + 0.5 * _logistic((shape - 0.55) / 0.04)
-    score *= 0.6 if match.text == "I" else 0.92
-    votes = (0.0,) * len(FACES)
-    return Reading(match.text, match.box, score, float(match.cap_px), votes, free=False)
-
-
-def clusters(values: Sequence[float], width: float) -> list[float]:
-    """Return the medians of runs of sorted values no further apart than `width`."""
-    groups: list[list[float]] = []
-    for value in sorted(values):
-        if groups and value - groups[-1][-1] <= width:
-            groups[-1].append(value)
-        else:
-            groups.append([value])
-    return [float(np.median(group)) for group in groups]
-
-
 def best_per_place(readings: Sequence[Reading]) -> list[Reading]:
     """Keep the best of the readings whose boxes overlap.
 
-    A likely name with a V goes before bars, which may be parts of its letters or a flank of the
-    trace; of bars the most go first, for they contain fewer.
+    A likely name with a V, or three bars, goes before fewer bars, which may be parts of letters
+    or a flank of the trace; of bars the most go first, for they contain fewer.
     """
     kept: list[Reading] = []
     for reading in sorted(readings, key=lambda r: (-_rank(r), r.box)):
@@ -246,8 +171,9 @@ def best_per_place(readings: Sequence[Reading]) -> list[Reading]:
 def _rank(reading: Reading) -> float:
     if reading.score <= 0.3:
         return reading.score
-    bars = set(reading.text) == {"I"}
-    return reading.score + (0.5 * (len(reading.text) - 1) if bars else 2.0)
+    if set(reading.text) == {"I"} and (len(reading.text) < 3 or reading.score < 0.5):
+        return reading.score + 0.5 * (len(reading.text) - 1)
+    return reading.score + 2.0
 
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:

@@ -15,13 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinc_ecg.digitization.mark_ink import MarkInk, mark_ink
-from cinc_ecg.digitization.mark_words import Piece, find_pieces, group_words, letters_of, text_lines
+from cinc_ecg.digitization.mark_words import (
+    INK_THRESHOLDS,
+    Piece,
+    find_pieces,
+    group_words,
+    letters_of,
+    text_lines,
+)
+from cinc_ecg.digitization.name_bars import Style, search_bars
 from cinc_ecg.digitization.name_places import (
-    Style,
     best_per_place,
     page_style,
     refined_style,
-    search_bars,
     search_v_names,
 )
 from cinc_ecg.digitization.name_reading import Reading, read_words, with_sign
@@ -59,7 +65,9 @@ def names_on(
         pulses: Calibration pulses of the page; their sides are no bars of names.
     """
     pieces = letters_of(find_pieces(marks) if pieces is None else pieces, marks.px_per_mm)
-    readings = read_words(group_words(pieces))
+    faint = letters_of(find_pieces(marks, INK_THRESHOLDS[1]), marks.px_per_mm)
+    both = [*read_words(group_words(pieces)), *read_words(group_words(faint))]
+    readings = best_per_place(both)
     texts = text_lines(pieces, least=6)
     readings, style = _with_hidden(marks, readings, pulses, texts)
     readings = [_isolated(with_sign(r, marks), pieces, texts) for r in readings]
