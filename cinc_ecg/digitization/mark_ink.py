@@ -163,17 +163,22 @@ def _line_level(dark: FloatMap, n: int, axis: int) -> FloatMap:
     """Return how dark a straight line through each pixel along `axis` is.
 
     That is the lesser mean of n pixels to its two sides (an end of a stroke has only one side), or
-    the mean of 2 n pixels to one side: the grid ends at the edge of the paper.
+    of two stretches of n pixels on one side: the grid ends at the edge of the paper.
     """
-    first, second = (_side_mean(dark, n, axis, side) for side in (-1, 1))
-    long_first, long_second = (_side_mean(dark, 2 * n, axis, side) for side in (-1, 1))
-    level = np.minimum(first, second)
-    return np.maximum(level, np.maximum(long_first, long_second)).astype(np.float32)
+    n = min(n, dark.shape[axis])
+    before, after = _side_mean(dark, n, axis, -1), _side_mean(dark, n, axis, 1)
+    level = np.minimum(before, after)
+    for mean, step in ((before, n), (after, -n)):
+        far = np.roll(mean, step, axis=axis)
+        # What rolled in from the other end has no second stretch.
+        rolled = slice(None, step) if step > 0 else slice(step, None)
+        far[(slice(None), rolled) if axis == 1 else rolled] = 0.0
+        np.maximum(level, np.minimum(mean, far), out=level)
+    return level
 
 
 def _side_mean(dark: FloatMap, n: int, axis: int, side: int) -> FloatMap:
     """Return the mean of n pixels along an axis ending (-1) or beginning (1) at each pixel."""
-    n = min(n, dark.shape[axis])
     size = (n, 1) if axis == 1 else (1, n)
     last = (n - 1, 0) if axis == 1 else (0, n - 1)
     anchor = last if side < 0 else (0, 0)
