@@ -10,9 +10,9 @@ FROM ${BASE_IMAGE}
 # Before the code, so that a change of the code does not install everything again.
 ARG TORCH_INDEX_URL=""
 COPY requirements.txt /opt/requirements.txt
-RUN if [ -n "${TORCH_INDEX_URL}" ]; then \
-      grep -E '^torch(vision)?==' /opt/requirements.txt > /opt/torch.txt \
-      && pip install --no-cache-dir --no-deps --index-url "${TORCH_INDEX_URL}" -r /opt/torch.txt; \
+RUN if [ -n "${TORCH_INDEX_URL}" ] \
+       && grep -E '^torch(vision)?==' /opt/requirements.txt > /opt/torch.txt; then \
+      pip install --no-cache-dir --no-deps --index-url "${TORCH_INDEX_URL}" -r /opt/torch.txt; \
     fi \
     && pip install --no-cache-dir -r /opt/requirements.txt
 

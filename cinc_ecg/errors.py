@@ -96,3 +96,9 @@ class PluginError(CincEcgError):
     """A plugin is broken, or a name is not registered."""
 
     code = "plugin"
+
+
+class ContainerError(CincEcgError):
+    """A container engine is missing, or an image cannot be built or run."""
+
+    code = "container"

@@ -14,6 +14,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from cinc_ecg.challenge.reach import reachable_files
+
 #: Import names that people write where the distribution is called otherwise.
 MISNAMED = {
     "sklearn": "scikit-learn",
@@ -161,12 +163,20 @@ def _at_import(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _at_import(node.body)
 
 
-def third_party(tree: Path, *, deferred: bool) -> dict[str, Path]:
+def third_party(
+    tree: Path, *, deferred: bool, files: Iterable[Path] | None = None
+) -> dict[str, Path]:
     """Return the imported modules that neither Python nor the tree has, each with a file that
-    imports it."""
+    imports it.
+
+    Args:
+        tree: Root of the submission.
+        deferred: See `imports_of`.
+        files: The files to look at; all of the tree's by default.
+    """
     local = {p.stem for p in tree.glob("*.py")} | {p.name for p in tree.iterdir() if p.is_dir()}
     found: dict[str, Path] = {}
-    for path in python_files(tree):
+    for path in python_files(tree) if files is None else files:
         for name in imports_of(path, deferred=deferred):
             if name not in sys.stdlib_module_names and name not in local:
                 found.setdefault(name, path)
@@ -186,8 +196,16 @@ def _module_map() -> Mapping[str, list[str]]:
     return metadata.packages_distributions()
 
 
-def needed_pins(tree: Path, pins: Iterable[Pin]) -> list[Pin]:
-    """Return the pins that a tree's imports need, directly or through another distribution."""
-    roots = {d for module in third_party(tree, deferred=True) for d in distributions_of(module)}
-    needed = set(installed_closure(roots)) | roots
+def needed_pins(tree: Path, pins: Iterable[Pin], roots: Iterable[str]) -> list[Pin]:
+    """Return the pins that some root scripts need, directly or through another distribution.
+
+    Args:
+        tree: Root of the submission.
+        pins: All there are.
+        roots: File names in the root, such as run_model.py.
+    """
+    files = reachable_files(tree, roots)
+    modules = third_party(tree, deferred=True, files=files)
+    wanted = {d for module in modules for d in distributions_of(module)}
+    needed = set(installed_closure(wanted)) | wanted
     return [pin for pin in pins if pin.name in needed]

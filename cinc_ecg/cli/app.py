@@ -23,6 +23,8 @@ COMMANDS = {
     "digitize": "cinc_ecg.cli.digitize:digitize",
     "generate": "cinc_ecg.cli.generate:generate",
     "score": "cinc_ecg.cli.score:score",
+    "validate": "cinc_ecg.cli.validate:validate",
+    "package": "cinc_ecg.cli.package:package",
     "demo": "cinc_ecg.cli.demo:demo",
     "doctor": "cinc_ecg.cli.doctor:doctor",
 }

@@ -1,0 +1,1 @@
+"""Find out before submitting what the organizers would find: `cinc-ecg validate`."""
