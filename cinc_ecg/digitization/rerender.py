@@ -8,7 +8,7 @@ step only if the residual there falls; elsewhere the step is taken back and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class FitSettings:
 
     Attributes:
         iterations: Gauss-Newton steps.
+        pen_turns: Steps before which the pen's width, blur and depth are refined too.
         bend_px: Second difference (per node) up to which the prior acts as a spring.
         foreign: Residual darkness beyond which a pixel counts as foreign ink.
         floor: Model error added to the noise, as darkness.
@@ -37,9 +38,10 @@ class FitSettings:
     """
 
     iterations: int = 6
-    bend_px: float = 0.3
+    pen_turns: tuple[int, ...] = (1, 2, 3)
+    bend_px: float = 0.15
     foreign: float = 0.35
-    floor: float = 0.03
+    floor: float = 0.06
     longest_px: float = 15.0
 
 
@@ -68,11 +70,13 @@ class Fit:
         line: (n,) rows.
         precision: (n,) inverse variance of each node as the picture alone gives it, in 1/px^2.
         misfit: (columns,) rms residual over noise near the stroke.
+        pen: The pen as refined.
     """
 
     line: F64
     precision: F64
     misfit: F64
+    pen: Pen
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class _State:
     line: F64
     edge: Edges
     drawing: Drawing
+    model: F32
     residual: F32
     weight: F32
     cost: F64  # per column
@@ -128,8 +133,10 @@ def refine(
         if turn == settings.iterations:
             break
         damping = np.where(kept, damping * 0.3, damping * 10.0)
+        if turn in settings.pen_turns:
+            problem = replace(problem, pen=_better_pen(problem, state))
         if turn in (0, 1, 3):  # the normal matrix changes slowly, the gradient is exact every time
-            band = normal_band(state.edge, pen, _worth(problem, state))
+            band = normal_band(state.edge, problem.pen, _worth(problem, state))
         trial = best_line + np.where(kept, _step(problem, state, damping, band), 0.0)
     return _summary(problem, state, best_line)
 
@@ -138,7 +145,7 @@ def _evaluate(problem: _Problem, line: F64) -> _State:
     """Draw the line and compare it with the picture."""
     picture, settings, noise = problem.picture, problem.settings, problem.noise
     edge = stroke.edges(line, problem.pen.half)
-    drawing = stroke.draw(edge, problem.paper)
+    drawing = stroke.draw(edge, problem.paper, problem.pen.blur)
     model = stroke.render(drawing, problem.paper)
     residual = picture.cover - picture.free * np.float32(problem.pen.depth) * model
     limit = np.float32(max(settings.foreign, 3.0 * noise))
@@ -150,7 +157,7 @@ def _evaluate(problem: _Problem, line: F64) -> _State:
     prior = np.zeros(NODES_PER_COLUMN * n_columns)
     prior[1 : len(line) - 1] = np.log1p((_bend(line, problem.cut) / settings.bend_px) ** 2)
     cost += prior.reshape(n_columns, NODES_PER_COLUMN).sum(axis=1)
-    return _State(line, edge, drawing, residual, weight, cost)
+    return _State(line, edge, drawing, model, residual, weight, cost)
 
 
 def _bend(line: F64, cut: Mask) -> F64:
@@ -186,6 +193,28 @@ def _step(problem: _Problem, state: _State, damping: F64, matrix: F64) -> F64:
     return np.clip(step, -problem.settings.longest_px, problem.settings.longest_px)
 
 
+def _better_pen(problem: _Problem, state: _State) -> Pen:
+    """Refine the pen's half-width, blur and depth by one damped least-squares step."""
+    pen, paper = problem.pen, problem.paper
+    wider = stroke.edges(state.line, pen.half + 0.1).at
+    by_half = stroke.render_change(state.drawing, paper, (wider - state.edge.at) / 0.1)
+    softer = stroke.draw(state.edge, paper, pen.blur + 0.05)
+    by_blur = (stroke.render(softer, paper) - state.model) / np.float32(0.05)
+    depth = np.float32(pen.depth)
+    columns = np.stack([depth * by_half, depth * by_blur, state.model]) * problem.picture.free
+    weighted = columns * state.weight
+    normal = (weighted @ columns.T).astype(np.float64)
+    right = (weighted @ state.residual).astype(np.float64)
+    normal[np.diag_indices(3)] *= 1.05
+    normal[np.diag_indices(3)] += 0.02 * len(state.residual) / 100.0
+    step = np.clip(np.linalg.solve(normal, right), -0.3, 0.3)
+    return Pen(
+        float(np.clip(pen.half + step[0], 0.4, 6.0)),
+        float(np.clip(pen.blur + step[1], 0.35, 3.5)),
+        float(np.clip(pen.depth + step[2], 0.3, 1.8)),
+    )
+
+
 def _solve(band: F64, gradient: F64, data: F64) -> F64:
     """Solve, with more damping where the approximation is not positive definite."""
     for extra in (0.01, 0.3, 3.0):
@@ -214,4 +243,4 @@ def _summary(problem: _Problem, state: _State, line: F64) -> Fit:
     weights = state.residual.astype(np.float64) ** 2
     square = np.bincount(pixels.owner, weights=weights, minlength=len(pixels.first))
     misfit = np.sqrt(square / np.maximum(pixels.count, 1)) / problem.noise
-    return Fit(line, band[0], misfit)
+    return Fit(line, band[0], misfit, problem.pen)

@@ -103,12 +103,11 @@ def edges(line: F64, half: float) -> Edges:
     return Edges(at, node[best, index], share[best, index])
 
 
-def kernel(blur: float) -> tuple[Index, F32]:
-    """Return cell offsets relative to a column's first cell, and the weight of each cell."""
-    reach = max(1, int(np.ceil(2.7 * blur * NODES_PER_COLUMN)))
+def kernel(reach: int, blur: float) -> F32:
+    """Return the weights of the cells -reach .. reach - 1 about a column."""
     offset = np.arange(-reach, reach)
     weight = np.exp(-0.5 * ((offset + 0.5) / (NODES_PER_COLUMN * blur)) ** 2)
-    return offset.astype(np.intp), (weight / weight.sum()).astype(np.float32)
+    return (weight / weight.sum()).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +117,23 @@ class Canvas:
     Attributes:
         pixels: Window of columns.
         cells: Window of cells (between nodes), covering what the pixels see.
-        entry: Per kernel offset, (n pixels,) index into the cells' entries.
-        weight: Weight of each kernel offset.
-        blur: Standard deviation of the point spread in pixels.
+        entry: Per cell offset -reach .. reach - 1, (n pixels,) index into the cells' entries.
     """
 
     pixels: Window
     cells: Window
     entry: tuple[Index, ...]
-    weight: F32
-    blur: float
+
+    @property
+    def reach(self) -> int:
+        """Return how many cells a pixel sees to either side."""
+        return len(self.entry) // 2
 
 
 def canvas(pixels: Window, blur: float) -> Canvas:
-    """Prepare drawing on a window of columns with a given blur."""
-    offsets, weight = kernel(blur)
+    """Prepare drawing on a window of columns with about the given blur."""
+    reach = max(1, int(np.ceil(2.7 * blur * NODES_PER_COLUMN)))
+    offsets = np.arange(-reach, reach)
     n_columns = len(pixels.first)
     n_cells = NODES_PER_COLUMN * (n_columns - 1)
     first = np.full(n_cells, np.iinfo(np.int32).max, np.intp)
@@ -148,7 +149,7 @@ def canvas(pixels: Window, blur: float) -> Canvas:
         cell = np.clip(np.arange(n_columns) * NODES_PER_COLUMN + offset, 0, n_cells - 1)
         shift = (cells.start - cells.first)[cell]
         entry.append(shift[pixels.owner] + pixels.row)
-    return Canvas(pixels, cells, tuple(entry), weight, blur)
+    return Canvas(pixels, cells, tuple(entry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,29 +157,31 @@ class Drawing:
     """Blurred cell profiles and their derivatives.
 
     Attributes:
+        weight: Weight of each cell offset in the horizontal blur.
         value: (n cell entries,) coverage.
         slope: (2, 2, n) derivative by [upper, lower edge][left, right node of the cell].
     """
 
+    weight: F32
     value: F32
     slope: F32
 
 
-def draw(edge: Edges, paper: Canvas) -> Drawing:
+def draw(edge: Edges, paper: Canvas, blur: float) -> Drawing:
     """Evaluate the vertical profile of every cell of the canvas."""
-    cells, blur = paper.cells, np.float32(paper.blur)
+    cells, sigma = paper.cells, np.float32(blur)
     row = cells.row.astype(np.float32)
     value = np.zeros(len(row), np.float32)
     slope = np.empty((2, 2, len(row)), np.float32)
     for k, sign in enumerate((1.0, -1.0)):
         at = edge.at[k].astype(np.float32)
-        left = np.clip((row - at[cells.owner]) / blur, -60.0, 60.0)
-        right = np.clip((row - at[cells.owner + 1]) / blur, -60.0, 60.0)
+        left = np.clip((row - at[cells.owner]) / sigma, -60.0, 60.0)
+        right = np.clip((row - at[cells.owner + 1]) / sigma, -60.0, 60.0)
         ramp, d_left, d_right = _ramp(left, right)
         value += np.float32(sign) * ramp
         slope[k, 0] = np.float32(-sign / blur) * d_left
         slope[k, 1] = np.float32(-sign / blur) * d_right
-    return Drawing(value, slope)
+    return Drawing(kernel(paper.reach, blur), value, slope)
 
 
 def _ramp(a: F32, b: F32) -> tuple[F32, F32, F32]:
@@ -209,9 +212,23 @@ def _normal(z: F32) -> tuple[F32, F32]:
 
 def render(drawing: Drawing, paper: Canvas) -> F32:
     """Return the coverage of every pixel of the canvas."""
+    return _blend(drawing.value, drawing.weight, paper)
+
+
+def render_change(drawing: Drawing, paper: Canvas, moved: F64) -> F32:
+    """Return how the image changes, to first order, when the edges move by `moved` (2, nodes)."""
+    owner = paper.cells.owner
+    change = np.zeros_like(drawing.value)
+    for k in range(2):
+        for side in range(2):
+            change += drawing.slope[k, side] * moved[k].astype(np.float32)[owner + side]
+    return _blend(change, drawing.weight, paper)
+
+
+def _blend(value: F32, weights: F32, paper: Canvas) -> F32:
     image = np.zeros(len(paper.pixels.row), np.float32)
-    for entry, weight in zip(paper.entry, paper.weight, strict=True):
-        image += weight * drawing.value[entry]
+    for entry, weight in zip(paper.entry, weights, strict=True):
+        image += weight * value[entry]
     return image
 
 
@@ -219,7 +236,7 @@ def back_project(drawing: Drawing, paper: Canvas, pull: F32) -> F64:
     """Return the gradient of sum(pull * image) with respect to the edges, shape (2, nodes)."""
     n_entries = len(drawing.value)
     load = np.zeros(n_entries)
-    for entry, weight in zip(paper.entry, paper.weight, strict=True):
+    for entry, weight in zip(paper.entry, drawing.weight, strict=True):
         load += np.bincount(entry, weights=weight * pull, minlength=n_entries)
     owner = paper.cells.owner
     n_nodes = len(paper.cells.first) + 1

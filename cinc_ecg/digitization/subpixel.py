@@ -21,15 +21,6 @@ F64 = NDArray[np.float64]
 _AGREE_PX = 1.5
 
 
-def half_pen(runs: Runs) -> float:
-    """Estimate half the pen's width (pixels) from the columns where the stroke runs level."""
-    middle, thick = runs.middle, runs.bottom - runs.top
-    tilt = np.abs(np.gradient(middle))
-    level = runs.seen & np.isfinite(tilt) & (tilt < 0.25)
-    chosen = thick[level] if level.sum() >= 20 else thick[runs.seen]
-    return float(np.median(chosen)) / 2.0 if len(chosen) else 1.0
-
-
 def centre_line(runs: Runs, half: float) -> F64:
     """Return the centre line at the nodes (`NODES_PER_COLUMN` per column); NaN where no ink is.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,14 +10,37 @@ from numpy.typing import NDArray
 
 from cinc_ecg.digitization.path import Path
 from cinc_ecg.digitization.runs import Runs
+from cinc_ecg.digitization.stroke import Pen
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-#: A tick is at least this high, and stands out this far above and below the trace beside it.
-_TICK_MM, _STAND_OUT_MM = 1.5, 0.4
+#: Ticks are this high, drawn with a pen up to this wide, and stand out this far from the trace.
+_HEIGHT_MM, _WIDEST_MM, _STAND_OUT_MM = (1.5, 15.0), 1.2, 0.4
+#: Ticks of different rows are one separator if they agree in place and height this well.
+_SAME_MM = 0.3
 #: A climb over this much bare paper is a jump to another lead.
 _LEAP_MM = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An upright bar with level ends: first and last column, top and bottom row (strip pixels).
+
+    Attributes:
+        alone: True where the bar is a tick by itself: it stands out above and below the trace.
+    """
+
+    first: int
+    last: int
+    top: float
+    bottom: float
+    alone: bool
+
+    @property
+    def middle(self) -> float:
+        """Return the bar's column."""
+        return (self.first + self.last) / 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +48,8 @@ class Cuts:
     """Columns to leave out and where the line is cut.
 
     Attributes:
-        hidden: (width,) True where the trace cannot be told from a tick or from the other lead's end.
+        hidden: (width,) True where the trace cannot be told from a tick or from the other lead's
+            end.
         at: Columns (fractional) of the cuts.
     """
 
@@ -32,38 +57,112 @@ class Cuts:
     at: tuple[float, ...]
 
 
-def find_cuts(
-    cover: F32, path: Path, runs: Runs, half: float, blur: float, px_per_mm: float
-) -> Cuts:
-    """Find ticks and jumps along a path.
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """What the search for ticks needs of one row.
 
-    A tick is a run much higher than the pen in a group of columns no wider than a pen stroke, that
-    stands out on both sides of the trace and is upright: the upper and the lower half of it lie
-    over one another. A QRS complex fails one of these: its flanks are apart or it is one-sided.
+    Attributes:
+        cover: (height, width) trace coverage.
+        path, runs: The row's path and the runs on it.
+        pen: Pen and blur.
+        x0_px: Page column of the strip's first column.
+    """
+
+    cover: F32
+    path: Path
+    runs: Runs
+    pen: Pen
+    x0_px: float
+
+
+def find_cuts(rows: Sequence[RowView], px_per_mm: float) -> list[Cuts]:
+    """Find the ticks and jumps of all rows of a page.
+
+    A tick is a narrow solid bar with level ends. Where it stands clear it is known by standing out
+    above and below the trace; where a QRS complex touches it, by a like bar at the same place in
+    another row.
 
     Args:
-        cover: (height, width) trace coverage.
-        path: The row's path.
-        runs: The runs on it.
-        half, blur: Pen and blur in pixels.
+        rows: The page's rows.
         px_per_mm: Scale.
+
+    Returns:
+        The cuts of each row.
     """
-    width = len(path.rows)
-    hidden = np.zeros(width, bool)
-    cuts: list[float] = []
-    widest = 2.0 * half + 3.0 * blur + 2.0
-    tall = runs.seen & (runs.bottom - runs.top > _TICK_MM * px_per_mm)
-    for first, last in _groups(tall):
-        if last - first + 1 <= widest and _is_tick(cover, runs, first, last, half, px_per_mm):
-            pad = int(np.ceil(blur))
-            hidden[max(0, first - pad) : last + pad + 1] = True
-            cuts.append(_centre(cover, runs, first, last))
-    reach = int(np.ceil(half + blur))
-    for column in np.flatnonzero(path.leap > _LEAP_MM * px_per_mm):
+    found = [_bars(row, px_per_mm) for row in rows]
+    cuts = []
+    for k, row in enumerate(rows):
+        others = [
+            (rows[m].x0_px + bar.middle, bar)
+            for m, bars in enumerate(found)
+            for bar in bars
+            if m != k
+        ]
+        ticks = [bar for bar in found[k] if bar.alone or _echoed(bar, row, others, px_per_mm)]
+        ticks += _hidden_ticks(row, ticks, [o for o in others if o[1].alone], px_per_mm)
+        cuts.append(_cuts(row, ticks, px_per_mm))
+    return cuts
+
+
+def _cuts(row: RowView, ticks: Sequence[Bar], px_per_mm: float) -> Cuts:
+    """Turn ticks and jumps into cuts."""
+    hidden = np.zeros(len(row.path.rows), bool)
+    at: list[float] = []
+    pad = int(np.ceil(1.5 * row.pen.blur))
+    for bar in ticks:
+        hidden[max(0, bar.first - pad) : bar.last + pad + 1] = True
+        at.append(bar.middle)
+    reach = int(np.ceil(row.pen.half + row.pen.blur))
+    for column in np.flatnonzero(row.path.leap > _LEAP_MM * px_per_mm):
         if not hidden[max(0, column - 3) : column + 4].any():
             hidden[max(0, column - reach) : column + reach] = True
-            cuts.append(column - 0.5)
-    return Cuts(hidden, tuple(sorted(cuts)))
+            at.append(column - 0.5)
+    return Cuts(hidden, tuple(sorted(at)))
+
+
+def _bars(row: RowView, px_per_mm: float) -> list[Bar]:
+    """Find the bars on a row's runs: adjacent tall runs with the same top and bottom."""
+    runs = row.runs
+    height = runs.bottom - runs.top
+    low, high = (h * px_per_mm for h in _HEIGHT_MM)
+    with np.errstate(invalid="ignore"):
+        tall = runs.seen & (height > low) & (height < high)
+    widest = _WIDEST_MM * px_per_mm + 2.0 * row.pen.blur
+    narrowest = max(2, round(2.0 * row.pen.half - 0.2))
+    bars = []
+    for first, last in _groups(tall):
+        bars += _level_parts(row, first, last, narrowest, widest, px_per_mm)
+    return bars
+
+
+def _level_parts(
+    row: RowView, first: int, last: int, narrowest: int, widest: float, px_per_mm: float
+) -> list[Bar]:
+    """Split a group of tall runs into stretches of one top and one bottom; return the bars."""
+    top, bottom = row.runs.top, row.runs.bottom
+    bars, start = [], first
+    for column in range(first, last + 1):
+        ends = column == last
+        steady = not ends and (
+            abs(top[column + 1] - top[column]) < 1.2
+            and abs(bottom[column + 1] - bottom[column]) < 1.2
+        )
+        if steady:
+            continue
+        stretch = slice(start, column + 1)
+        if narrowest <= column + 1 - start <= widest:
+            bar = Bar(
+                start,
+                column,
+                float(np.median(top[stretch])),
+                float(np.median(bottom[stretch])),
+                alone=False,
+            )
+            if _is_solid(row.cover, bar):
+                alone = _stands_out(row.runs, start, column, px_per_mm)
+                bars.append(Bar(bar.first, bar.last, bar.top, bar.bottom, alone))
+        start = column + 1
+    return bars
 
 
 def _groups(mask: Mask) -> list[tuple[int, int]]:
@@ -72,41 +171,69 @@ def _groups(mask: Mask) -> list[tuple[int, int]]:
     return list(zip(np.flatnonzero(step == 1), np.flatnonzero(step == -1) - 1, strict=True))
 
 
-def _is_tick(cover: F32, runs: Runs, first: int, last: int, half: float, px_per_mm: float) -> bool:
-    """Return whether a narrow group of tall runs stands out on both sides and is upright."""
-    width = len(runs.top)
-    left, right = first - 2, last + 2
-    if left < 0 or right >= width:
+def _is_solid(cover: F32, bar: Bar) -> bool:
+    """Return whether the bar is as dark at its ends as in between, and upright."""
+    start, stop = round(bar.top + 2), round(bar.bottom - 1)
+    core = cover[start:stop, bar.first : bar.last + 1].max(axis=1)
+    if len(core) < 5 or np.quantile(core, 0.05) < 0.6 * np.median(core):
         return False
-    top, bottom = (
-        float(np.min(runs.top[first : last + 1])),
-        float(np.max(runs.bottom[first : last + 1])),
-    )
-    beside = [
-        (runs.top[c], runs.bottom[c])
-        for c in (left - 1, left, right, right + 1)
-        if 0 <= c < width and runs.seen[c]
-    ]
-    if not beside:
-        return False
-    margin = _STAND_OUT_MM * px_per_mm
-    if any(t < top + margin or b > bottom - margin for t, b in beside):
-        return False
-    height = bottom - top
-    upper = _balance(cover, first, last, top, top + 0.3 * height)
-    lower = _balance(cover, first, last, bottom - 0.3 * height, bottom)
-    return abs(upper - lower) < 0.6
+    columns = np.arange(max(0, bar.first - 2), min(cover.shape[1], bar.last + 3))
+    ink = np.clip(cover[start:stop, columns[0] : columns[-1] + 1], 0.0, 1.0)
+    part = max(2, int(0.3 * len(ink)))
+    upper, lower = ink[:part].mean(axis=0), ink[-part:].mean(axis=0)
+    lean = _centroid(upper, columns) - _centroid(lower, columns)
+    taper = float(upper.sum() - lower.sum())
+    return abs(lean) < 0.6 and abs(taper) < max(0.6, 0.15 * float(lower.sum()))
 
 
-def _balance(cover: F32, first: int, last: int, start: float, stop: float) -> float:
-    """Return the mean column of the ink between two rows, columns first - 2 .. last + 2."""
-    rows = slice(max(0, round(start)), max(round(start) + 1, round(stop)))
-    columns = np.arange(max(0, first - 2), min(cover.shape[1], last + 3))
-    ink = np.clip(cover[rows, columns[0] : columns[-1] + 1], 0.0, 1.0).sum(axis=0)
-    return float((ink * columns).sum() / max(float(ink.sum()), 1e-6))
+def _centroid(weights: F32, columns: NDArray[np.intp]) -> float:
+    return float((weights * columns).sum() / max(float(weights.sum()), 1e-6))
 
 
-def _centre(cover: F32, runs: Runs, first: int, last: int) -> float:
-    """Return the tick's column."""
+def _stands_out(runs: Runs, first: int, last: int, px_per_mm: float) -> bool:
+    """Return whether a group of runs reaches above and below the trace on both of its sides."""
     top, bottom = np.min(runs.top[first : last + 1]), np.max(runs.bottom[first : last + 1])
-    return _balance(cover, first, last, float(top), float(bottom))
+    margin = _STAND_OUT_MM * px_per_mm
+    sides = 0
+    for columns in (range(first - 4, first - 2), range(last + 3, last + 5)):
+        seen = [c for c in columns if 0 <= c < len(runs.top) and runs.seen[c]]
+        sides += bool(seen)
+        if any(runs.top[c] < top + margin or runs.bottom[c] > bottom - margin for c in seen):
+            return False
+    return sides > 0
+
+
+def _echoed(bar: Bar, row: RowView, others: Sequence[tuple[float, Bar]], px_per_mm: float) -> bool:
+    """Return whether another row has a bar of the same height at the same place."""
+    same = _SAME_MM * px_per_mm
+    height = bar.bottom - bar.top
+    return any(
+        abs(x - row.x0_px - bar.middle) < same and abs(other.bottom - other.top - height) < same
+        for x, other in others
+    )
+
+
+def _hidden_ticks(
+    row: RowView, ticks: Sequence[Bar], others: Sequence[tuple[float, Bar]], px_per_mm: float
+) -> list[Bar]:
+    """Find ticks known from another row that are merged with the trace here."""
+    hidden: list[Bar] = []
+    width = row.cover.shape[1]
+    for x, other in others:
+        shift = round(x - row.x0_px - other.middle)
+        first, last = other.first + shift, other.last + shift
+        near = [*ticks, *hidden]
+        if (
+            first < 1
+            or last >= width - 1
+            or any(abs(t.middle - (first + last) / 2) < 5 for t in near)
+        ):
+            continue
+        if not row.runs.seen[first : last + 1].any():
+            continue
+        block = row.cover[:, first : last + 1].min(axis=1) > 0.5
+        tallest = max((b - a + 1 for a, b in _groups(block)), default=0)
+        if tallest >= 0.85 * (other.bottom - other.top):
+            top = float(np.nanmin(row.runs.top[first : last + 1]))
+            hidden.append(Bar(first, last, top, top + tallest, alone=False))
+    return hidden
