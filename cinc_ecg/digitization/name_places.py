@@ -51,10 +51,14 @@ def page_style(readings: Sequence[Reading]) -> Style | None:
 def refined_style(ink: FloatMap, readings: Sequence[Reading], style: Style) -> Style:
     """Return the size, width and faces that lie best over the surest readings of the page."""
     sure = sorted((r for r in readings if "v" in r.text.casefold()), key=lambda r: -r.score)[:5]
+    known = any(r.free for r in sure)
+    # Letters searched for at guessed heights say little about theirs.
+    low, high = (style.cap_px - 2, style.cap_px + 2) if known else (10, 27)
+    caps = range(max(low, 7), high)
     sums: dict[tuple[str, int], float] = {}
     for plain in FACES:
         face = _fitted(plain, sure)
-        for cap in range(max(style.cap_px - 2, 7), style.cap_px + 2):
+        for cap in caps:
             sums[face, cap] = sum(
                 word_likeness(ink, (round(r.box[0]), round(r.box[1])), r.text, face, cap)
                 for r in sure

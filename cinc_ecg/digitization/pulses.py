@@ -161,18 +161,23 @@ def _foot(ink: FloatMap, left: Upright, right: Upright, k: float) -> float:
 
 
 def _end(ink: FloatMap, stroke: Upright, k: float) -> float:
-    """Return where a stroke's centre line ends: half a pen width inside its half-dark edge."""
+    """Return where a stroke's centre line ends: most of half a pen inside its half-dark edge."""
     half = max(stroke.width / 2, 0.5)
     x0 = round(stroke.x - half)
     column = ink[:, max(x0, 0) : max(round(stroke.x + half) + 1, x0 + 1)].max(axis=1)
-    full = float(np.median(column[round(stroke.y0) : round(stroke.y1)]))
+    rows = slice(round(stroke.y0), round(stroke.y1))
+    full = float(np.median(column[rows]))
+    # Blur widens a stroke but leaves its ink.
+    wide = round(0.6 * k)
+    across = ink[rows, max(round(stroke.x) - wide, 0) : round(stroke.x) + wide + 1]
+    pen = min(stroke.width, float(np.median(across.sum(axis=1))) if across.size else stroke.width)
     start = max(round(stroke.y1 - 1.0 * k), 0)
     for y in range(start, min(round(stroke.y1 + 0.8 * k), len(column) - 1)):
         here, after = float(column[y]), float(column[y + 1])
         if here >= 0.5 * full > after and float(column[y + 1 : y + 3].max()) < 0.5 * full:
             edge = y + (here - 0.5 * full) / max(here - after, 1e-6)
-            return edge - 0.4 * stroke.width
-    return stroke.y1 - 0.5 - 0.4 * stroke.width
+            return edge - 0.4 * pen
+    return stroke.y1 - 0.5 - 0.4 * pen
 
 
 def _distinct(pulses: Sequence[Pulse]) -> list[Pulse]:
