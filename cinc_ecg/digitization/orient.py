@@ -123,8 +123,9 @@ def _read(
     page = _blank_outside(page, valid, scale)
     origin = (extent[0], extent[1])
     strokes = page_darkness(page, scale, origin_mm=origin).ink(STROKE_REACH_MM)
-    rows = tuple(find_rows(strokes, _at_resolution(_shrunk(valid & grid, 1.0, scale), strokes)))
     marks = read_marks(page, scale, origin_mm=origin)
+    printed = _at_resolution(_shrunk(valid & grid, 1.0, scale), strokes)
+    rows = tuple(find_rows(strokes, printed, marks.pulses))
     return UprightPage(upright, page, scale, origin, orientation, rows, marks)
 
 

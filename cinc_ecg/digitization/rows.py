@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -10,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from scipy.signal import find_peaks
 
 from cinc_ecg.digitization.mark_ink import MarkInk
-from cinc_ecg.types import FloatArray
+from cinc_ecg.types import FloatArray, Pulse
 
 #: Connected ink at least this wide is trace; letters and words stay below.
 _MIN_STROKE_MM = 7.0
@@ -28,6 +30,10 @@ _MIN_SPACING_MM = 7.0
 _MIN_COVERAGE = 0.6
 _MIN_LENGTH_MM = 25.0
 _MAX_BREAK_MM = 9.0
+#: Pulses make a column when this many of at least this height stand within this play of each other.
+_MIN_COLUMN = 2
+_MIN_PULSE_MM = 4.0
+_COLUMN_PLAY_MM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +67,21 @@ def trace_ink(marks: MarkInk) -> np.ndarray:
     return wide[regions] & (binary > 0)
 
 
-def find_rows(marks: MarkInk, inside: np.ndarray | None = None) -> list[Row]:
+def find_rows(
+    marks: MarkInk, inside: np.ndarray | None = None, pulses: Sequence[Pulse] = ()
+) -> list[Row]:
     """Find the trace rows of an upright, rectified page, from top to bottom.
+
+    Calibration pulses standing in a column mark their rows beyond doubt, however far the leads of a
+    row have drifted apart; other rows are where the traces dwell.
 
     Args:
         marks: Ink of the page with the grid taken away.
         inside: Mask of the ink map's shape, False off the printed area.
+        pulses: Calibration pulses in page mm.
     """
     k = marks.px_per_mm
+    ox, oy = marks.origin_mm
     ink = trace_ink(marks)
     if inside is not None:
         ink = ink & inside
@@ -81,15 +94,42 @@ def find_rows(marks: MarkInk, inside: np.ndarray | None = None) -> list[Row]:
         distance=max(int(_MIN_SPACING_MM * k), 1),
         prominence=0.06 * profile.max(),
     )
-    rows = [_row(ink, int(peak), _reach(peaks, int(peak), k), k) for peak in peaks]
-    found = [row for row in rows if row is not None]
-    found = _drop_weak(found, profile, k)
-    ox, oy = marks.origin_mm
+    marked = np.array([(foot - oy) * k for foot in _pulse_column(pulses)])
+    levels = _joined(peaks.astype(float), marked)
+    rows = [_row(ink, round(level), _reach(levels, level, k), k) for level in levels]
+    found = _drop_weak([row for row in rows if row is not None])
     # The pen's centre line ends half a stroke and half a pixel inside its ink.
     rim = 0.5 * _PEN_MM + 0.5 / k
     return [
         Row(oy + r.baseline_mm, ox + r.x0_mm + rim, ox + r.x1_mm - rim, r.coverage) for r in found
     ]
+
+
+def _pulse_column(pulses: Sequence[Pulse]) -> list[float]:
+    """Return the foot levels of the largest set of like pulses standing one below the other."""
+    best: list[float] = []
+    for one in pulses:
+        alike = [
+            p.foot_mm
+            for p in pulses
+            if abs(p.x0_mm - one.x0_mm) < _COLUMN_PLAY_MM
+            and abs(p.height_mm - one.height_mm) < 0.1 * one.height_mm
+            and one.height_mm > _MIN_PULSE_MM
+        ]
+        if len(alike) > len(best):
+            best = alike
+    return sorted(best) if len(best) >= _MIN_COLUMN else []
+
+
+def _joined(peaks: FloatArray, marked: FloatArray) -> FloatArray:
+    """Take the marked levels, and of the peaks only those where a row without a pulse would be."""
+    if len(marked) == 0:
+        return peaks
+    spacing = float(np.median(np.diff(marked)))
+    far = [p for p in peaks if np.abs(marked - p).min() > 0.7 * spacing]
+    # Between two marked rows there is room for another only when their gap is a multiple.
+    free = [p for p in far if not any(a < p < b < a + 1.5 * spacing for a, b in pairwise(marked))]
+    return np.sort(np.concatenate([marked, free]))
 
 
 def _baseline_profile(ink: np.ndarray, k: float) -> FloatArray:
@@ -104,10 +144,10 @@ def _baseline_profile(ink: np.ndarray, k: float) -> FloatArray:
     return gaussian_filter1d(total, 0.8 * k)
 
 
-def _reach(peaks: np.ndarray, peak: int, k: float) -> float:
-    others = np.abs(peaks - peak)
-    nearest = others[others > 0].min(initial=int(30 * k))
-    return float(np.clip(0.6 * nearest, 4 * k, 14 * k))
+def _reach(levels: FloatArray, level: float, k: float) -> float:
+    others = np.abs(levels - level)
+    nearest = others[others > 0].min(initial=30 * k)
+    return float(np.clip(0.6 * nearest, 4 * k, 18 * k))
 
 
 def _row(ink: np.ndarray, peak: int, reach: float, k: float) -> Row | None:
@@ -131,7 +171,7 @@ def _row(ink: np.ndarray, peak: int, reach: float, k: float) -> Row | None:
     return Row(peak / k, x0 / k, (x1 + 1) / k, float(coverage))
 
 
-def _drop_weak(rows: list[Row], profile: FloatArray, k: float) -> list[Row]:
+def _drop_weak(rows: list[Row]) -> list[Row]:
     """Drop rows that are far shorter than the page's others: a line of joined handwriting, a frame's edge."""
     if not rows:
         return rows
