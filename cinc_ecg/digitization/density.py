@@ -1,24 +1,25 @@
-"""Optical density of a picture: illumination divided out, so that ink is positive and paper is zero."""
+"""Optical density of a picture: light divided out, so that ink is positive and paper is zero."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-#: The paper's brightness is estimated on a picture shrunk to about this many pixels on the long side.
+#: The paper's brightness is estimated on a picture shrunk to about this many pixels on the long
+#: side.
 _BACKGROUND_PX = 440
 #: Darkest transmittance that still counts; keeps the logarithm finite.
 _MIN_TRANSMITTANCE = 0.02
 
 
 def is_dark_mode(pixels: np.ndarray) -> bool:
-    """Tell a bright-on-dark screenshot from dark ink on paper: nearly all of the picture is dark."""
+    """Tell a bright-on-dark screenshot from ink on paper: nearly all of the picture is dark."""
     grey = cv2.resize(pixels, (96, 96), interpolation=cv2.INTER_AREA).mean(-1)
     return float(np.median(grey)) < 70 and float(np.mean(grey > 128)) < 0.12
 
 
 def paper_background(pixels: np.ndarray) -> np.ndarray:
-    """Estimate the unprinted paper's colour at every pixel: the bright part of the surroundings, smoothed.
+    """Estimate the bare paper's colour at every pixel: its surroundings' bright part, smoothed.
 
     Args:
         pixels: (H, W, 3) uint8.
@@ -39,15 +40,19 @@ def paper_background(pixels: np.ndarray) -> np.ndarray:
 
 
 def optical_density(pixels: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) float32 optical density per channel, -ln(I / paper): ink adds up, paper is about zero."""
+    """Return the (H, W, 3) float32 optical density, -ln(I / paper).
+
+    Ink adds up, bare paper is about zero.
+    """
     transmittance = np.clip(pixels / background, _MIN_TRANSMITTANCE, 1.6)
     return -cv2.log(transmittance.astype(np.float32))
 
 
 def paper_mask(background: np.ndarray) -> np.ndarray:
-    """True where the picture shows paper rather than a dark surrounding; (H, W) from `paper_background`.
+    """True where the picture shows paper, not a dark surrounding; (H, W) from `paper_background`.
 
-    Only dark areas that reach the picture's border are surroundings: a shadow in the middle of a page is paper.
+    Only dark areas that reach the picture's border are surroundings: a shadow in the middle of a
+    page is paper.
     """
     level = cv2.resize(background.mean(-1), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     dark = (level < 0.45 * float(np.percentile(level, 75))).astype(np.uint8)
