@@ -1,8 +1,9 @@
 """Seeds of the grid: local period and direction of the paper's two line families, tile by tile.
 
-Each tile's power spectrum shows a grid as two combs of peaks at about right angles: the comb's direction gives
-the tilt, its spacing the period. Tiles vote for one period; each then refines its own, so that perspective
-shows as a slow change from tile to tile. `rectify` turns this into a map and locks it to the lines' phase.
+Each tile's power spectrum shows a grid as two combs of peaks at about right angles: the comb's
+direction gives the tilt, its spacing the period. Tiles vote for one period; each then refines its
+own, so that perspective shows as a slow change from tile to tile. `rectify` turns this into a map
+and locks it to the lines' phase.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from scipy.ndimage import map_coordinates, maximum_filter1d, median_filter
 from cinc_ecg.errors import GridNotFound
 from cinc_ecg.types import FloatArray
 
-#: Large tiles resolve the periods of flat scans, small ones follow the perspective of photos; tried in this order.
+#: Large tiles resolve the periods of flat scans, small ones follow the perspective of photos; tried
+#: in this order.
 _TILE_SIDES_PX = (512, 320)
 #: Strength from which the second tile size is not tried.
 _GOOD_STRENGTH = 12.0
@@ -34,7 +36,8 @@ _PEAK_LOG = 3.0
 _HARMONIC_PRICE = 2.0
 #: Sum over a tile's harmonics below which there is no grid.
 _MIN_STRENGTH = 1.0
-#: Grid squares between which the width of a page lies; tells a 1-mm from a 5-mm grid with one kind of line.
+#: Grid squares between which the width of a page lies; tells a 1-mm from a 5-mm grid with one kind
+#: of line.
 _MAX_PAGE_MM = 480.0
 
 
@@ -44,8 +47,8 @@ class TileGrid:
 
     Attributes:
         centre_px: (2,) the tile's middle in the image.
-        across, down: (2,) wave vectors in cycles per pixel of the line families stepping along image x and y,
-            at the page-wide fundamental.
+        across, down: (2,) wave vectors in cycles per pixel of the line families stepping along
+            image x and y, at the page-wide fundamental.
         weight: Strength of the evidence.
     """
 
@@ -64,7 +67,8 @@ class GridSeed:
         period_mm: Paper distance of one period of the wave vectors (5 or 1).
         minor: True when 1-mm lines are there to lock to.
         major: True when 5-mm lines are there.
-        channel: (3,) weights of the colour channels' optical densities in which the grid is clearest.
+        channel: (3,) weights of the colour channels' optical densities in which the grid is
+            clearest.
         strength: Mean over the tiles of the combs' summed log power.
     """
 
@@ -125,7 +129,7 @@ def _direction(
 
 
 def _harmonic_table() -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the harmonics of every candidate period, and a mask of those below the Nyquist frequency."""
+    """Position the harmonics of every candidate period, with a mask of those below Nyquist."""
     on = np.rint(_FFT_PX / _PERIODS_PX[:, None] * np.arange(1, _MAX_HARMONICS + 1)).astype(int)
     inside = on < _FFT_PX // 2 - 1
     return np.where(inside, on, 0), inside
@@ -135,10 +139,10 @@ _ON, _INSIDE = _harmonic_table()
 
 
 def _comb_scores(profile: FloatArray) -> FloatArray:
-    """Score every candidate period: what its harmonics rise above the profile, less a price for each of them.
+    """Score every period: what its harmonics rise above the profile, less a price for each.
 
-    A multiple of the true period collects the same peaks but pays for empty harmonics; a fraction of it misses
-    peaks. So the sum is largest at the true fundamental.
+    A multiple of the true period collects the same peaks but pays for empty harmonics; a fraction
+    of it misses peaks. So the sum is largest at the true fundamental.
     """
     peaks = maximum_filter1d(profile, 3) - median_filter(profile, 61)
     return np.where(_INSIDE, np.maximum(peaks[_ON], 0) - _HARMONIC_PRICE, 0).sum(1)
@@ -169,7 +173,7 @@ def _tile_corners(mask: np.ndarray, side: int) -> list[tuple[int, int, int]]:
 
 
 def clip_ink(density: FloatArray) -> FloatArray:
-    """Tame traces and text in a density map: they are darker than the grid and would swamp its spectrum."""
+    """Tame traces and text, which are darker than the grid and would swamp its spectrum."""
     detail = density - cv2.blur(density, (41, 41))
     limit = float(np.percentile(np.abs(detail[::3, ::3]), 97))
     return np.clip(detail, -limit, limit)
@@ -178,7 +182,7 @@ def clip_ink(density: FloatArray) -> FloatArray:
 def _best_channel(
     density: FloatArray, corners: list[tuple[int, int, int]], spectra: _Spectra
 ) -> FloatArray:
-    """Choose the colour channel, or their mean, that shows the strongest combs in the middle tile."""
+    """Choose the colour channel, or their mean, with the strongest combs in the middle tile."""
     y, x, side = corners[len(corners) // 2]
     choices = [np.eye(3)[k] for k in range(3)] + [np.full(3, 1 / 3)]
     heights = []
@@ -285,7 +289,7 @@ def _level(
 def _name_period(
     profiles: list[FloatArray], weights: FloatArray, period: float, long_side_px: int
 ) -> tuple[float, float, bool, bool]:
-    """Decide whether the fundamental is the 5-mm or the 1-mm grid: (period px, period mm, minor, major)."""
+    """Decide which grid the fundamental is: (period px, period mm, minor, major)."""
     others = _level(profiles, weights, period, [3, 4, 6, 7])
     fifths = _level(profiles, weights, period, [5, 10]) - others
     if fifths > 0.7 or long_side_px / period * 5.0 <= _MAX_PAGE_MM:
