@@ -1,10 +1,11 @@
 """From grid seeds to the page's geometry: lock a smooth map to the phase of the printed lines.
 
-The seeds give a first image -> page map. The density map is multiplied by the conjugate of the wave that this map
-predicts (demodulation) and averaged over a few millimetres: what is left is the phase error of the map, that is
-how far each spot of the grid lies from where the map puts it. A polynomial takes up the error, first at the 5-mm
-period, where errors of millimetres are still unambiguous, then at the 1-mm period, where the phase is five times as
-sharp. Every line of the paper takes part, so the result is good to a small fraction of a pixel.
+The seeds give a first image -> page map. The density map is multiplied by the conjugate of the wave
+that this map predicts (demodulation) and averaged over a few millimetres: what is left is the phase
+error of the map, that is how far each spot of the grid lies from where the map puts it. A
+polynomial takes up the error, first at the 5-mm period, where errors of millimetres are still
+unambiguous, then at the 1-mm period, where the phase is five times as sharp. Every line of the
+paper takes part, so the result is good to a small fraction of a pixel.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _MAX_DEGREE = 6
 #: Every so many blocks the phase is passed on to the fit.
 _THINNING = 3
 _MIN_SPOTS = 8
-#: A higher degree must lower the cross-validated error by this factor: paper is flat unless shown otherwise.
+#: A higher degree must lower the cross-validated error by this factor: paper is flat unless shown
+#: otherwise.
 _DEGREE_GAIN = 0.93
 #: A harmonic counts as seen from this amplitude over the spectrum beside it.
 _MIN_CONTRAST = 1.6
@@ -50,6 +52,7 @@ class PlaneMap:
     coefficients: FloatArray
 
     def __call__(self, points_px: FloatArray) -> FloatArray:
+        """Map (n, 2) image points to page mm."""
         normalised = (points_px - self.centre_px) / self.scale_px
         return _terms(normalised, self.degree) @ self.coefficients
 
@@ -77,7 +80,7 @@ def _n_terms(degree: int) -> int:
 
 
 def _terms(points: FloatArray, degree: int, derivative: int | None = None) -> FloatArray:
-    """Monomials x^i y^j up to a total degree, ordered by degree; or their derivative by x (0) or y (1)."""
+    """Monomials x^i y^j by rising total degree, or their derivatives by x (0) or y (1)."""
     x, y = points[..., 0], points[..., 1]
     columns = []
     for i, j in _exponents(degree):
@@ -105,10 +108,10 @@ def seed_map(seed: GridSeed, shape: tuple[int, int]) -> PlaneMap:
 
 
 def _integrate(centres: FloatArray, slopes: FloatArray, weights: FloatArray) -> FloatArray:
-    """Fit the five coefficients (x, y, x2, xy, y2) whose gradient passes through most of the (n, 2) slopes.
+    """Fit (x, y, x2, xy, y2) coefficients whose gradient passes most of the (n, 2) slopes.
 
-    Least median of squares over triples of tiles first: a tile that fell for a neighbouring harmonic or for text
-    must not bend the page.
+    Least median of squares over triples of tiles first: a tile that fell for a neighbouring
+    harmonic or for text must not bend the page.
     """
     n = len(centres)
     design = np.stack([_terms(centres, 2, axis)[:, 1:] for axis in (0, 1)], 1)  # (n, 2, 5)
@@ -149,7 +152,7 @@ def _robust_fit(
     free: int = 0,
     rounds: int = 4,
 ) -> FloatArray:
-    """Weighted least squares with Huber reweighting; `ridge` shrinks all but the first `free` coefficients."""
+    """Fit by Huber-reweighted least squares; `ridge` shrinks all but the `free` first terms."""
     penalty = (
         ridge
         * np.eye(design.shape[1])
@@ -171,7 +174,10 @@ def _robust_fit(
 
 @dataclass(frozen=True, slots=True)
 class _PhaseError:
-    """Demodulated phase at block centres: positions (n, 2) px, displacement (n,) mm, weight (n,), amplitude."""
+    """Demodulated phase at block centres.
+
+    Positions (n, 2) px, displacements (n,) mm, weights (n,), and the amplitude.
+    """
 
     points_px: FloatArray
     shift_mm: FloatArray
@@ -252,7 +258,7 @@ def _demodulate(
 def _grid_mask(
     detail: FloatArray, mask: np.ndarray, plane: PlaneMap, period_mm: float
 ) -> np.ndarray:
-    """True where lines of both families are seen: the printed area, whatever lies around the page."""
+    """True where lines of both families are seen: the printed area without its surroundings."""
     seen = None
     for axis in (0, 1):
         field, usable, _ = _demodulated(detail, mask, plane, axis, period_mm)
@@ -276,7 +282,7 @@ def _grid_mask(
 
 
 def _unwrap(turns: FloatArray, quality: FloatArray) -> FloatArray:
-    """Unwrap a phase field (in turns) from its best spot outwards; NaN where quality is 0 or cut off."""
+    """Unwrap a phase field (in turns) from its best spot; NaN where quality is 0 or cut off."""
     result = np.full(turns.shape, np.nan)
     regions, count = label(quality > 0)
     if count == 0:
@@ -372,7 +378,7 @@ def _lock(
 def _harmonics(
     detail: FloatArray, mask: np.ndarray, plane: PlaneMap, period_mm: float
 ) -> list[tuple[int, float, float]]:
-    """List (order, amplitude, amplitude over the background half an order further up) of the grid's harmonics.
+    """List the grid's harmonics: order, amplitude, and amplitude over that half an order further up.
 
     Measured on the middle of the page only, which is enough to choose.
     """
@@ -404,8 +410,9 @@ def fit_geometry(
         seed: Periods and directions from `grid.find_grid`.
 
     Returns:
-        The geometry, its origin at the image's top left corner and 5-mm lines at multiples of 5 mm where the
-        grid has them; (H, W) True where the grid is seen; and the rms in mm of what the smooth map leaves of the lines' local displacement.
+        The geometry, its origin at the image's top left corner and 5-mm lines at multiples of 5 mm
+        where the grid has them; (H, W) True where the grid is seen; and the rms in mm of what the
+        smooth map leaves of the lines' local displacement.
 
     Raises:
         GridNotFound: The phase cannot be followed.
