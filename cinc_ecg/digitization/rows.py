@@ -133,7 +133,7 @@ def _joined(peaks: FloatArray, marked: FloatArray) -> FloatArray:
 
 
 def _baseline_profile(ink: np.ndarray, k: float) -> FloatArray:
-    """For each page row: over how many columns a trace dwells there, whatever its wander from window to window."""
+    """Count, per page row, the columns where a trace dwells; each window may wander a little."""
     step = max(round(_WINDOW_MM * k), 1)
     total = np.zeros(ink.shape[0])
     play = 2 * round(_BASELINE_PLAY_MM * k) + 1
@@ -172,7 +172,7 @@ def _row(ink: np.ndarray, peak: int, reach: float, k: float) -> Row | None:
 
 
 def _drop_weak(rows: list[Row]) -> list[Row]:
-    """Drop rows that are far shorter than the page's others: a line of joined handwriting, a frame's edge."""
+    """Drop rows far shorter than the page's others: joined handwriting, a frame's edge."""
     if not rows:
         return rows
     longest = max(row.x1_mm - row.x0_mm for row in rows)
