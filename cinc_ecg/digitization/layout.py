@@ -1,8 +1,9 @@
-"""Which lead stands where: score arrangements of rows and columns against the marks found on the page.
+"""Which lead stands where: score arrangements of rows and columns against the marks on the page.
 
-A hypothesis is a structure (so many grid rows, columns and rhythm rows) with a lead for every panel: from the
-layout table, or, when the printed names are clear enough, straight from the names. Each is scored by the lead
-names, the separators and how common it is; the posterior over all of them gives the confidence.
+A hypothesis is a structure (so many grid rows, columns and rhythm rows) with a lead for every
+panel: from the layout table, or, when the printed names are clear enough, straight from the names.
+Each is scored by the lead names, the separators and how common it is; the posterior over all of
+them gives the confidence.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _MAX_ROWS_TO_DROP_FROM = 15
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The rectangle of the traces: rows from top to bottom, and where their first and last columns lie.
+    """The rectangle of the traces: rows from top to bottom, and where they start and end.
 
     Attributes:
         rows: Trace rows.
@@ -82,7 +83,7 @@ class Hypothesis:
 
 
 def frame_of(rows: Sequence[Row], pulses: Sequence[Pulse]) -> Frame:
-    """Drop rows that do not share the others' extent, cut the pulses off, and agree on one start and end.
+    """Drop rows of another extent, cut the pulses off, and agree on one start and end.
 
     Raises:
         LayoutNotFound: No rows.
@@ -205,7 +206,7 @@ def posterior(found: Sequence[Hypothesis]) -> FloatArray:
 
 
 def _rows_of_names(frame: Frame, names: Sequence[LeadName]) -> list[int]:
-    """Assign each name to a row: names of a page stand at one common offset above or below their rows."""
+    """Assign each name to a row: all stand at one offset above or below their rows."""
     baselines = np.array([row.baseline_mm for row in frame.rows])
     centres = np.array([(n.box_mm[1] + n.box_mm[3]) / 2 for n in names])
     if len(names) == 0:
@@ -239,7 +240,7 @@ def _column_edges(frame: Frame, n_columns: int, separators: Sequence[Separator])
 def _evidence(
     frame: Frame, edges: FloatArray, names: Sequence[LeadName], row_of: Sequence[int]
 ) -> tuple[dict[tuple[int, int], dict[str, float]], float]:
-    """Collect the names near each panel's start; also the weight of sure names that stand elsewhere."""
+    """Collect the names near each panel's start, and the weight of sure names elsewhere."""
     cells: dict[tuple[int, int], dict[str, float]] = {}
     astray = 0.0
     width = float(edges[1] - edges[0])
@@ -271,7 +272,7 @@ def _cell_score(cell: dict[str, float], lead: str) -> float:
 
 
 def _separator_score(edges: FloatArray, separators: Sequence[Separator]) -> float:
-    """Ticks on the inner column edges speak for the structure, regular ticks elsewhere against it."""
+    """Weigh the ticks: on inner column edges for the structure, regular ones elsewhere against."""
     if not separators or len(separators) > 40:
         return 0.0
     inner = edges[1:-1]
@@ -312,7 +313,7 @@ def _from_template(
 
 
 def _rhythm_bonus(frame: Frame, n_grid_rows: int, n_columns: int) -> float:
-    """Rhythm rows often stand closer or wider apart than the grid rows; a break in the spacing marks them."""
+    """Reward a break in the spacing where the rhythm rows begin: it often marks them."""
     baselines = np.array([row.baseline_mm for row in frame.rows])
     gaps = np.diff(baselines)
     if n_columns == 1 or n_grid_rows == len(baselines) or len(gaps) < 3:
@@ -329,7 +330,7 @@ def _from_names(
     row_of: Sequence[int],
     separators: Sequence[Separator],
 ) -> Hypothesis | None:
-    """Let the names alone say which lead stands where; panels without one get the leads that are left."""
+    """Let the names alone say which lead is where; nameless panels get what is left."""
     n_grid = len(frame.rows) - n_rhythm
     if n_grid < 1 or n_grid * n_columns > len(LEADS) or (n_columns == 1 and n_rhythm):
         return None
@@ -359,7 +360,7 @@ def _from_names(
 def _assign(
     panels: Sequence[tuple[int, int]], cells: dict[tuple[int, int], dict[str, float]]
 ) -> list[tuple[str, float]] | None:
-    """Give each panel a lead of its own so that the names' total weight is largest (Hungarian method)."""
+    """Give each panel its own lead so that the names' total weight is largest (Hungarian)."""
     candidates = list(LEADS) + sorted({n for cell in cells.values() for n in cell} - set(LEADS))
     weights = np.zeros((len(panels), len(candidates)))
     for k, panel in enumerate(panels):
@@ -377,7 +378,7 @@ def _assign(
 
 
 def named_rows(frame: Frame, leads: Sequence[str]) -> Hypothesis:
-    """Return the arrangement of a user who names the leads in reading order: one per row, or one per panel.
+    """Arrange leads that a user names in reading order: one per row, or one per panel.
 
     Raises:
         LayoutNotFound: The number of names is no multiple of the number of rows.
