@@ -14,8 +14,8 @@ from cinc_ecg.types import Calibration, FloatArray, LeadTrace, Panel, Pulse, Row
 
 #: Beats of two columns must agree this much better one way than the other to tell how time runs.
 _TIMING_MARGIN = 0.08
-#: Share of the power by which a limb lead differs from what two others make of it: simultaneous below the first,
-#: not so above the second; a very regular heart or a poor reading lies in between.
+#: Share of the power by which a limb lead differs from what two others make of it: simultaneous
+#: below the first, not so above the second; a very regular heart or a poor reading lies in between.
 _LIMB_RESIDUAL = (0.02, 0.25)
 #: Where there is no rhythm strip to ask, the limit in between.
 _LIMB_RESIDUAL_ALONE = 0.08
@@ -29,12 +29,14 @@ def columns_are_simultaneous(
 ) -> tuple[bool, bool]:
     """Tell whether all columns show the same seconds or each continues the one before.
 
-    The heart beats at the same instants in every lead. Where a rhythm strip runs below, each column's steep strokes
-    are compared with the strip's, once with the stretch right above it (sequential) and once with the strip's
-    beginning (simultaneous). Where limb leads stand in two columns, their equations tell without a strip.
+    The heart beats at the same instants in every lead. Where a rhythm strip runs below, each
+    column's steep strokes are compared with the strip's, once with the stretch right above it
+    (sequential) and once with the strip's beginning (simultaneous). Where limb leads stand in two
+    columns, their equations tell without a strip.
 
     Returns:
-        (simultaneous, whether the page decided it rather than the custom that columns follow each other).
+        (simultaneous, whether the page decided it rather than the custom that columns follow each
+        other).
     """
     grid = [p for p in hypothesis.places if not p.rhythm]
     starts = sorted({round(p.x0_mm, 1) for p in grid})
@@ -64,7 +66,8 @@ def columns_are_simultaneous(
 def _limb_residual(grid: Sequence[Place], traces: Sequence[RowTrace]) -> float | None:
     """Compare aVR, aVL, aVF in one column with what I, II, III in another make of them.
 
-    Goldberger's equations hold sample by sample, so they hold across columns only if those are simultaneous.
+    Goldberger's equations hold sample by sample, so they hold across columns only if those are
+    simultaneous.
 
     Returns:
         Share of the power that differs, or None where no lead follows from two of another column.
@@ -195,7 +198,7 @@ def _cut(trace: RowTrace, place: Place, index: int) -> LeadTrace:
 
 
 def _baseline(row_mm: float, levels: FloatArray, pulses: Sequence[Pulse]) -> float:
-    """Return the page y of 0 mV: the foot of the row's pulse, or else the level the trace keeps returning to."""
+    """Return the page y of 0 mV: the foot of the row's pulse, or else the trace's median."""
     near = [p for p in pulses if abs(p.foot_mm - row_mm) < 4.0]
     if near:
         return min(near, key=lambda p: abs(p.foot_mm - row_mm)).foot_mm
