@@ -25,8 +25,8 @@ def assemble(
         n_samples: Output length; the end of the last panel decides when None.
 
     Returns:
-        Leads in the usual order, then others; a lead printed twice takes its longer panel and fills it from the
-        other where it has gaps. NaN where nothing is printed or seen.
+        Leads in the usual order, then others; a lead printed twice takes its longer panel and fills
+        it from the other where it has gaps. NaN where nothing is printed or seen.
     """
     if n_samples is None:
         n_samples = round(max(p.start_s + p.duration_s for p in panels) * fs_hz)
@@ -90,7 +90,7 @@ def lead_statuses(
 
 
 def predicted_snr(signal: Signal, lead: str) -> float | None:
-    """Expected SNR in dB of a lead: its power about the mean over the mean squared standard error."""
+    """Expected SNR of a lead in dB: power about the mean over the mean squared standard error."""
     column = signal.leads.index(lead)
     values = signal.samples_mv[:, column].astype(float)
     if signal.sigma_mv is None:
@@ -118,7 +118,7 @@ def quality_of(signal: Signal, statuses: Sequence[LeadStatus], px_per_mm: float)
 
 
 def limb_residual_mv(signal: Signal) -> float | None:
-    """Median |II - I - III| over the samples where all three are printed, offsets removed; None without them."""
+    """Median |II - I - III|, offset removed, over samples that show all three; or None."""
     if not {"I", "II", "III"} <= set(signal.leads):
         return None
     one, two, three = (
