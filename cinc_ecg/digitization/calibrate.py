@@ -1,4 +1,4 @@
-"""Paper speed and gain: what the page says, what its pulses show, what the record's length implies."""
+"""Paper speed and gain: what the page says, its pulses show and the record's length implies."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cinc_ecg.digitization.layout import Frame
 from cinc_ecg.digitization.calibration_text import GAINS, ScaleText
-from cinc_ecg.types import Calibration, Note, Pulse
+from cinc_ecg.digitization.layout import Frame
+from cinc_ecg.types import Calibration, CalibrationSource, Note, Pulse
 
 #: A standard pulse stands for 1 mV.
 _PULSE_MV = 1.0
@@ -43,11 +43,12 @@ def calibrate(
         The calibration, and notes on sources that disagree or are missing.
     """
     notes: list[Note] = []
-    speed, speed_source = mm_per_s, "user"
     width = frame.x1_mm - frame.x0_mm
+    speed_source: CalibrationSource = "user"
+    gain_source: CalibrationSource = "user"
+    speed, gain = mm_per_s, mm_per_mv
     if speed is None:
         speed, speed_source = _speed(width, text, n_columns, duration_s)
-    gain, gain_source = mm_per_mv, "user"
     if gain is None:
         gain, gain_source, gain_notes = _gain(pulses, text)
         notes += gain_notes
@@ -77,15 +78,16 @@ def calibrate(
                     "duration_differs",
                     "info",
                     "page",
-                    f"the traces span {seconds:.2f} s at {speed:g} mm/s, the header says {duration_s:.2f} s",
+                    f"the traces span {seconds:.2f} s at {speed:g} mm/s, "
+                    f"the header says {duration_s:.2f} s",
                 )
             )
-    return Calibration(float(speed), float(gain), speed_source, gain_source), notes  # type: ignore[arg-type]
+    return Calibration(float(speed), float(gain), speed_source, gain_source), notes
 
 
 def _speed(
     width_mm: float, text: Sequence[ScaleText], n_columns: int, duration_s: float | None
-) -> tuple[float, str]:
+) -> tuple[float, CalibrationSource]:
     printed = _best(text, "speed")
     if printed is not None:
         return printed, "text"
@@ -96,7 +98,9 @@ def _speed(
     return _STANDARD_MM_PER_S, "assumed"
 
 
-def _gain(pulses: Sequence[Pulse], text: Sequence[ScaleText]) -> tuple[float, str, list[Note]]:
+def _gain(
+    pulses: Sequence[Pulse], text: Sequence[ScaleText]
+) -> tuple[float, CalibrationSource, list[Note]]:
     printed = _best(text, "gain")
     heights = np.array([p.height_mm for p in pulses if 1.5 < p.height_mm < 45.0])
     shown = None
