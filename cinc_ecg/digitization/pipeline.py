@@ -52,7 +52,8 @@ class DigitizeConfig:
         fs_hz: Sampling rate of the result.
         duration_s: Length of the record where a header tells it; checks the paper speed.
         layout: Name of the layout, instead of finding one.
-        leads: Names of the rows' leads from top to bottom (one per row), for layouts not in the table.
+        leads: Names of the rows' leads from top to bottom (one per row), for layouts not in the
+            table.
         mm_per_s, mm_per_mv: Paper speed and gain, instead of reading them.
         min_confidence: Posterior below which the layout is reported as uncertain.
     """
@@ -136,7 +137,7 @@ def digitize(
 
 
 def require_ecg(page: UprightPage, frame: Frame, source: str) -> None:
-    """Refuse pictures that are no electrocardiogram: two trace rows and a lead name or a pulse, at the least.
+    """Refuse pictures that are no ECG: two trace rows and a lead name or a pulse, at the least.
 
     Raises:
         NotAnEcg: The criterion is not met.
@@ -145,8 +146,8 @@ def require_ecg(page: UprightPage, frame: Frame, source: str) -> None:
     pulses = [p for p in page.marks.pulses if 4.0 < p.height_mm < 22.0]
     if len(frame.rows) < 2 or not (names or pulses):
         raise NotAnEcg(
-            f"{source}: {len(frame.rows)} trace rows, {len(names)} lead names and {len(pulses)} calibration pulses "
-            "were found; an ECG page needs two rows and a name or a pulse"
+            f"{source}: {len(frame.rows)} trace rows, {len(names)} lead names and {len(pulses)} "
+            "calibration pulses were found; an ECG page needs two rows and a name or a pulse"
         )
 
 
@@ -176,7 +177,7 @@ def cut_strips(pixels: np.ndarray, geometry: PageGeometry, frame: Frame) -> list
 
 
 def _reach(baselines: Sequence[float], index: int) -> tuple[float, float]:
-    """How far above and below its baseline a row's strokes are followed: past the neighbours' baselines."""
+    """How far from its baseline a row's strokes are followed: past the neighbours' baselines."""
     above = baselines[index] - baselines[index - 1] if index else 30.0
     below = baselines[index + 1] - baselines[index] if index + 1 < len(baselines) else 30.0
     return float(np.clip(1.25 * above, 16.0, 42.0)), float(np.clip(1.25 * below, 16.0, 42.0))
