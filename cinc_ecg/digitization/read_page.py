@@ -18,7 +18,8 @@ from cinc_ecg.types import EcgImage, PageEvidence
 class ClassicalPageReader:
     """Finds the page's geometry from its printed grid; implements `cinc_ecg.types.PageReader`.
 
-    The marks (names, pulses, ticks) are left to the pipeline, which reads them on the rectified page.
+    The marks (names, pulses, ticks) are left to the pipeline, which reads them on the rectified
+    page.
     """
 
     def read(self, image: EcgImage) -> PageEvidence:
