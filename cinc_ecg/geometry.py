@@ -1,6 +1,7 @@
-"""Maps between page millimetres and image pixels, and the one resampling that rectifies a part of the page.
+"""Maps between page millimetres and image pixels, and the one resampling that rectifies a page.
 
-`PageGeometry` holds a lattice of nodes; between nodes the map is a bicubic spline, outside it continues linearly.
+`PageGeometry` holds a lattice of nodes; between nodes the map is a bicubic spline, outside it
+continues linearly.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ class _Surface:
 def flat_geometry(
     width_px: int, height_px: int, px_per_mm: float | tuple[float, float]
 ) -> PageGeometry:
-    """Return the geometry of a flat, upright scan whose page origin is the corner of the top-left pixel."""
-    sx, sy = (px_per_mm, px_per_mm) if np.isscalar(px_per_mm) else px_per_mm  # type: ignore[misc]
+    """Return a flat, upright scan's geometry; its origin is the corner of the top-left pixel."""
+    sx, sy = px_per_mm if isinstance(px_per_mm, tuple) else (px_per_mm, px_per_mm)
     nodes = np.empty((2, 2, 2))
     nodes[..., 0] = np.array([0.0, width_px])[None, :] - 0.5
     nodes[..., 1] = np.array([0.0, height_px])[:, None] - 0.5
@@ -84,7 +85,7 @@ def to_image(geometry: PageGeometry, points_mm: FloatArray) -> FloatArray:
 
 
 def to_page(geometry: PageGeometry, points_px: FloatArray) -> FloatArray:
-    """Map image points (..., 2) in pixels to page mm: Newton's method from the best affine guess."""
+    """Map image points (..., 2) in px to page mm: Newton's method from the best affine guess."""
     points = np.asarray(points_px, float)
     target = points.reshape(-1, 2)
     surface = _Surface(geometry)
@@ -120,7 +121,7 @@ def densify(geometry: PageGeometry, pitch_mm: float) -> PageGeometry:
 
 
 def map_nodes(geometry: PageGeometry, fn: Callable[[FloatArray], FloatArray]) -> PageGeometry:
-    """Push the nodes through an image-to-image map `fn`: (n, 2) px -> (n, 2) px; densify first if it bends."""
+    """Push the nodes through `fn`: (n, 2) px -> (n, 2) px; densify first if it bends."""
     nodes = np.asarray(geometry.nodes_px, float)
     moved = fn(nodes.reshape(-1, 2)).reshape(nodes.shape)
     return PageGeometry(moved, geometry.origin_mm, geometry.pitch_mm, geometry.calibrated)
