@@ -7,7 +7,8 @@ from scipy.interpolate import CubicSpline
 
 from cinc_ecg.types import FloatArray
 
-#: FFT interpolation to this multiple of the input rate, then a cubic spline: its error is then below -80 dB.
+#: FFT interpolation to this multiple of the input rate, then a cubic spline: its error is then
+#: below -80 dB.
 _OVERSAMPLING = 8
 
 
@@ -26,7 +27,8 @@ def fill_gaps(values: FloatArray) -> FloatArray:
 def upsample(values: FloatArray, factor: int) -> FloatArray:
     """Interpolate n finite samples to (n - 1) * factor + 1 by zero-padding the spectrum.
 
-    The ends are continued by odd reflection about the end samples, so that no step appears where the FFT wraps.
+    The ends are continued by odd reflection about the end samples, so that no step appears where
+    the FFT wraps.
     """
     values = np.asarray(values, float)
     n = len(values)
@@ -37,7 +39,8 @@ def upsample(values: FloatArray, factor: int) -> FloatArray:
     left = 2 * values[0] - values[pad:0:-1]
     right = 2 * values[-1] - values[-2 : -pad - 2 : -1]
     padded = np.concatenate([left, values, right])
-    # A straight line is taken off first: what is left starts and ends at zero and wraps without a step.
+    # A straight line is taken off first: what is left starts and ends at zero and wraps without a
+    # step.
     line = np.linspace(padded[0], padded[-1], len(padded))
     m = len(padded) - 1  # the last point equals the first after detrending
     spectrum = np.fft.rfft((padded - line)[:-1])
@@ -59,7 +62,8 @@ def sample_at(values: FloatArray, start: float, step: float, at: FloatArray) -> 
         at: Positions in the same unit.
 
     Returns:
-        Values at `at`; NaN outside the samples' span (half a step of tolerance) and inside NaN runs.
+        Values at `at`; NaN outside the samples' span (half a step of tolerance) and inside NaN
+        runs.
     """
     values = np.asarray(values, float)
     at = np.asarray(at, float)
@@ -81,7 +85,7 @@ def sample_at(values: FloatArray, start: float, step: float, at: FloatArray) -> 
 def resample(
     samples: FloatArray, fs_in_hz: float, fs_out_hz: float, n_out: int | None = None
 ) -> FloatArray:
-    """Resample (n_samples, n_leads) to another rate, sample 0 staying at time 0; NaN windows stay NaN."""
+    """Resample (n_samples, n_leads); sample 0 stays at time 0, NaN windows stay NaN."""
     samples = np.asarray(samples, float)
     if n_out is None:
         n_out = round(len(samples) * fs_out_hz / fs_in_hz)
