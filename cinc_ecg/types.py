@@ -1,8 +1,9 @@
 """Values that cross module borders: frozen dataclasses and the two reader protocols.
 
-Frames. *image*: pixels of the source picture, (x right, y down), the centre of the top-left pixel is (0, 0).
-*page*: millimetres on the flat, upright paper, x right, y down. *signal*: seconds and millivolts.
-A field's name ends in its unit. Arrays of points have the shape (..., 2) in (x, y) order.
+Frames. *image*: pixels of the source picture, (x right, y down), the centre of the top-left pixel
+is (0, 0). *page*: millimetres on the flat, upright paper, x right, y down. *signal*: seconds and
+millivolts. A field's name ends in its unit. Arrays of points have the shape (..., 2) in (x, y)
+order.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class EcgImage:
     """One decoded picture.
 
     Attributes:
-        pixels: (height, width, 3) uint8, RGB, EXIF orientation already applied, alpha laid on white.
+        pixels: (height, width, 3) uint8, RGB, EXIF orientation already applied, alpha laid on
+            white.
         source: Where it came from, for messages (a path or a name).
         page: Page number within a multi-page source, from 0.
         dpi: Resolution stated by the file, if any; never trusted as a calibration.
@@ -47,7 +49,7 @@ class EcgImage:
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How the picture must be turned to be upright: `quarter_turns` counter-clockwise (np.rot90), after mirroring."""
+    """How to turn the picture upright: mirror it, then `quarter_turns` as in `np.rot90`."""
 
     quarter_turns: int = 0
     mirrored: bool = False
@@ -57,8 +59,9 @@ class Orientation:
 class PageGeometry:
     """The map from page millimetres to image pixels, as a regular lattice of nodes on the paper.
 
-    Node (i, j) lies at page position `origin_mm + pitch_mm * (j, i)`; between nodes the map is a cubic spline
-    (`cinc_ecg.geometry`). A flat page needs few nodes, a curled one as many as its shape demands.
+    Node (i, j) lies at page position `origin_mm + pitch_mm * (j, i)`; between nodes the map is a
+    cubic spline (`cinc_ecg.geometry`). A flat page needs few nodes, a curled one as many as its
+    shape demands.
 
     Attributes:
         nodes_px: (n_rows, n_columns, 2) image positions.
@@ -101,7 +104,7 @@ class LeadName:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """A calibration pulse: its span in x, the levels of its foot and top, all in page millimetres (y down)."""
+    """A calibration pulse: its span in x, levels of foot and top; page millimetres, y down."""
 
     x0_mm: float
     x1_mm: float
@@ -152,7 +155,8 @@ class PageEvidence:
 class Strip:
     """One trace row, rectified by a single warp from the original pixels.
 
-    Pixel (column c, row r) of `pixels` lies at page position `x0_mm + c / px_per_mm`, `y0_mm + r / px_per_mm`.
+    Pixel (column c, row r) of `pixels` lies at page position `x0_mm + c / px_per_mm`,
+    `y0_mm + r / px_per_mm`.
 
     Attributes:
         row: Index of the row on the page, from the top.
@@ -225,7 +229,8 @@ class Layout:
         name: As in `cinc_ecg.layouts` ("3x4+1"), or "rows" when no template fits.
         panels: One per printed lead; a lead may be printed twice (rhythm strip).
         cabrera: Limb leads in Cabrera order.
-        simultaneous: True when all columns start at the same time, False when each continues the one before.
+        simultaneous: True when all columns start at the same time, False when each continues the
+            one before.
         confidence: 0..1, posterior of this hypothesis against the others tried.
         runner_up: Name of the second-best hypothesis.
     """
@@ -250,7 +255,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class LeadTrace:
-    """The part of a row's trace that belongs to one panel (index into `Layout.panels`); fields as in RowTrace."""
+    """One panel's part of a row's trace (index into `Layout.panels`); fields as in RowTrace."""
 
     panel: int
     x0_mm: float
@@ -296,7 +301,8 @@ class LeadStatus:
     """What became of one lead.
 
     Attributes:
-        status: "ok", "partial" (gaps inside the printed window), "missing" (not printed or not found).
+        status: "ok", "partial" (gaps inside the printed window), "missing" (not printed or not
+            found).
         start_s, duration_s: Printed window.
         coverage: Fraction of the window with visible ink.
         predicted_snr_db: Expected signal-to-noise ratio, or None when unknown.
@@ -316,7 +322,8 @@ class Quality:
 
     Attributes:
         px_per_mm: Resolution of the trace in the picture.
-        limb_residual_mv: Median |II - I - III| over simultaneous samples, or None when not all three are there.
+        limb_residual_mv: Median |II - I - III| over simultaneous samples, or None when not all
+            three are there.
         coverage: Fraction of printed samples with visible ink.
         predicted_snr_db: Mean over the leads, or None.
     """
@@ -413,6 +420,6 @@ class PageReader(Protocol):
 
 
 class StripReader(Protocol):
-    """Reads all rectified rows of one page, so that neighbouring rows can be told apart; one RowTrace per strip."""
+    """Reads all rows of a page, to tell neighbours apart; one RowTrace per strip."""
 
     def read(self, strips: Sequence[Strip]) -> list[RowTrace]: ...
