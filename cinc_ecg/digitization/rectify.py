@@ -378,7 +378,7 @@ def _lock(
 def _harmonics(
     detail: FloatArray, mask: np.ndarray, plane: PlaneMap, period_mm: float
 ) -> list[tuple[int, float, float]]:
-    """List the grid's harmonics: order, amplitude, and amplitude over that half an order further up.
+    """List the grid's harmonics: order, amplitude, its ratio to that half an order further up.
 
     Measured on the middle of the page only, which is enough to choose.
     """
