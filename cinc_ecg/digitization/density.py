@@ -58,7 +58,7 @@ def paper_mask(background: np.ndarray) -> np.ndarray:
     dark = (level < 0.45 * float(np.percentile(level, 75))).astype(np.uint8)
     _, regions = cv2.connectedComponents(dark)
     border = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
-    outside = np.isin(regions, np.unique(border[border > 0])).astype(np.uint8)
+    outside: np.ndarray = np.isin(regions, np.unique(border[border > 0])).astype(np.uint8)
     outside = cv2.dilate(outside, np.ones((3, 3), np.uint8))
     return cv2.resize(1 - outside, background.shape[1::-1], interpolation=cv2.INTER_NEAREST).astype(
         bool
