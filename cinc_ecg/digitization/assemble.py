@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -75,7 +76,9 @@ def lead_statuses(
         k = max(own, key=lambda j: panels[j].duration_s)
         visible = traces[k].visible
         coverage = float(visible.mean()) if len(visible) else 0.0
-        kind = "missing" if coverage == 0 else "ok" if coverage >= _WHOLE else "partial"
+        kind: Literal["ok", "partial", "missing"] = (
+            "missing" if coverage == 0 else "ok" if coverage >= _WHOLE else "partial"
+        )
         statuses.append(
             LeadStatus(
                 lead,
@@ -83,7 +86,7 @@ def lead_statuses(
                 panels[k].start_s,
                 panels[k].duration_s,
                 coverage,
-                predicted_snr(signal, lead),  # type: ignore[arg-type]
+                predicted_snr(signal, lead),
             )
         )
     return tuple(statuses)
