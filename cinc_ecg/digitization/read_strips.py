@@ -11,6 +11,7 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from cinc_ecg.digitization import stroke
 from cinc_ecg.digitization.appearance import measure_pen
+from cinc_ecg.digitization.detour import take_detours
 from cinc_ecg.digitization.ink import Ink, ink_map, page_colours
 from cinc_ecg.digitization.path import Path, trace_paths
 from cinc_ecg.digitization.rerender import FitSettings, Picture, refine
@@ -66,10 +67,8 @@ class ClassicalStripReader:
         baselines = [(s.baseline_mm - s.y0_mm) * s.px_per_mm for s in strips]
         paths = trace_paths(covers, baselines, strips[0].px_per_mm)
         scale = strips[0].px_per_mm
-        rows = [
-            _Row(strip, ink, cover, path, *_measure(ink, cover, path))
-            for strip, ink, cover, path in zip(strips, inks, covers, paths, strict=True)
-        ]
+        limits = _territories(strips)
+        rows = [_measure(*row) for row in zip(strips, inks, covers, paths, limits, strict=True)]
         views = [RowView(r.cover, r.path, r.runs, r.pen, r.strip.x0_mm * scale) for r in rows]
         cuts = find_cuts(views, scale)
         return [self._read_one(row, cut) for row, cut in zip(rows, cuts, strict=True)]
@@ -99,12 +98,28 @@ class _Row:
     pen: Pen
 
 
-def _measure(ink: Ink, cover: F32, path: Path) -> tuple[Runs, float, Pen]:
-    """Measure the runs along a path, and the pen."""
+def _territories(strips: Sequence[Strip]) -> list[tuple[int, int]]:
+    """Return the rows of each strip between the baselines of the rows above and below."""
+    levels = sorted(strip.baseline_mm for strip in strips)
+    territories = []
+    for strip in strips:
+        above = max((y for y in levels if y < strip.baseline_mm - 1.0), default=-np.inf)
+        below = min((y for y in levels if y > strip.baseline_mm + 1.0), default=np.inf)
+        ends = (np.array([above + 1.0, below - 1.0]) - strip.y0_mm) * strip.px_per_mm
+        first, last = np.clip(ends, 0, strip.pixels.shape[0] - 1)
+        territories.append((int(first), int(last)))
+    return territories
+
+
+def _measure(strip: Strip, ink: Ink, cover: F32, path: Path, limits: tuple[int, int]) -> _Row:
+    """Measure the runs along a path, and the pen; put bridges right."""
     runs = runs_on_path(cover, path.rows)
     if runs.seen.sum() < 10:
-        return runs, 1.3, Pen(1.3, 0.6, 1.0)
-    return runs, *measure_pen(ink, runs)
+        return _Row(strip, ink, cover, path, runs, 1.3, Pen(1.3, 0.6, 1.0))
+    half, pen = measure_pen(ink, runs)
+    path = take_detours(cover, path, strip.px_per_mm, limits)
+    runs = runs_on_path(cover, path.rows)
+    return _Row(strip, ink, cover, path, runs, half, pen)
 
 
 def _n_nodes(cover: F32) -> int:

@@ -19,6 +19,8 @@ Mask = NDArray[np.bool_]
 _HEIGHT_MM, _WIDEST_MM, _STAND_OUT_MM = (1.5, 15.0), 1.2, 0.4
 #: Ticks of different rows are one separator if they agree in place and height this well.
 _SAME_MM = 0.3
+#: A calibration pulse is at least this high and its plateau this long.
+_PULSE_MM, _PLATEAU_MM = 3.0, 1.5
 #: A climb over this much bare paper is a jump to another lead.
 _LEAP_MM = 0.8
 
@@ -28,7 +30,8 @@ class Bar:
     """An upright bar with level ends: first and last column, top and bottom row (strip pixels).
 
     Attributes:
-        alone: True where the bar is a tick by itself: it stands out above and below the trace.
+        alone: True where the bar is known by itself: it stands out above and below the trace, or
+            is the edge of a calibration pulse.
     """
 
     first: int
@@ -98,8 +101,9 @@ def find_cuts(rows: Sequence[RowView], px_per_mm: float) -> list[Cuts]:
             for bar in bars
             if m != k
         ]
-        ticks = [bar for bar in found[k] if bar.alone or _echoed(bar, row, others, px_per_mm)]
-        ticks += _hidden_ticks(row, ticks, [o for o in others if o[1].alone], px_per_mm)
+        clear = [(x, bar) for x, bar in others if bar.alone]
+        ticks = [bar for bar in found[k] if bar.alone or _echoed(bar, row, clear, px_per_mm)]
+        ticks += _hidden_ticks(row, ticks, clear, px_per_mm)
         cuts.append(_cuts(row, ticks, px_per_mm))
     return cuts
 
@@ -128,7 +132,7 @@ def _bars(row: RowView, px_per_mm: float) -> list[Bar]:
     with np.errstate(invalid="ignore"):
         tall = runs.seen & (height > low) & (height < high)
     widest = _WIDEST_MM * px_per_mm + 2.0 * row.pen.blur
-    narrowest = max(2, round(2.0 * row.pen.half - 0.2))
+    narrowest = 2
     bars = []
     for first, last in _groups(tall):
         bars += _level_parts(row, first, last, narrowest, widest, px_per_mm)
@@ -160,6 +164,7 @@ def _level_parts(
             )
             if _is_solid(row.cover, bar):
                 alone = _stands_out(row.runs, start, column, px_per_mm)
+                alone = alone or _is_pulse_edge(row, bar, px_per_mm)
                 bars.append(Bar(bar.first, bar.last, bar.top, bar.bottom, alone))
         start = column + 1
     return bars
@@ -201,6 +206,21 @@ def _stands_out(runs: Runs, first: int, last: int, px_per_mm: float) -> bool:
         if any(runs.top[c] < top + margin or runs.bottom[c] > bottom - margin for c in seen):
             return False
     return sides > 0
+
+
+def _is_pulse_edge(row: RowView, bar: Bar, px_per_mm: float) -> bool:
+    """Return whether the bar is the edge of a calibration pulse: a level plateau joins its top."""
+    runs, length = row.runs, round(_PLATEAU_MM * px_per_mm)
+    if bar.bottom - bar.top < _PULSE_MM * px_per_mm:
+        return False
+    for columns in (
+        slice(max(0, bar.first - 3 - length), bar.first - 3),
+        slice(bar.last + 4, bar.last + 4 + length),
+    ):
+        top, seen = runs.top[columns], runs.seen[columns]
+        if len(top) == length and seen.all() and np.abs(top - bar.top).max() < 1.0:
+            return True
+    return False
 
 
 def _echoed(bar: Bar, row: RowView, others: Sequence[tuple[float, Bar]], px_per_mm: float) -> bool:
