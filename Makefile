@@ -22,6 +22,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	git ls-files '*Dockerfile' | xargs $(BIN)/hadolint
 
 format: setup
 	$(BIN)/ruff check --fix .

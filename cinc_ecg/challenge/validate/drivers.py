@@ -77,20 +77,17 @@ def _call(work: Path, sandbox: Sandbox, *words: str) -> tuple[Outcome, list[list
 def _train(work: Path, sandbox: Sandbox) -> Check:
     problems = []
     script = "train_model.py"
-    for more in ([], ["-v"]):
-        done, calls = _call(work, sandbox, script, "-d", "data", "-m", "model", *more)
+    short, long = ["-d", "data", "-m"], ["-v", "--data_folder", "data", "--model_folder"]
+    for words in (short, long):
+        verbose = "-v" in words
+        done, calls = _call(work, sandbox, script, *words, "model")
         if done.code != 0:
-            problems.append(f"-d -m {' '.join(more)} ends with {done.code}: {done.reason}")
-        elif calls != [["train_models", "data", "model", bool(more)]]:
-            problems.append(
-                f"-d -m {' '.join(more)} does not call train_models(d, m, {bool(more)})"
-            )
+            problems.append(f"{' '.join(words)} model ends with {done.code}: {done.reason}")
+        elif calls != [["train_models", "data", "model", verbose]]:
+            problems.append(f"{' '.join(words)} model: not train_models(data, model, {verbose})")
     done, _ = _call(work, sandbox, script, "-d", "data")
     if done.code != 2:
         problems.append(f"without -m it ends with {done.code}, not 2")
-    done, _ = _call(work, sandbox, script, "--data_folder", "data", "--model_folder", "model")
-    if done.code != 0:
-        problems.append("the long flags --data_folder --model_folder fail")
     good = "train_model.py has the organizers' flags and calls"
     return verdict("drivers.train", problems, good, _FIX.format(script))
 

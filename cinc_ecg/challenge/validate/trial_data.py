@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from cinc_ecg.io.atomic import make_folder, write_bytes, write_text
 from cinc_ecg.io.raw_records import read_header_text, signal_files
 from cinc_ecg.io.records import LABEL_TAG, find_records, read_header
 
-#: Of a class, at least so many records; of both parts, at least one.
 _MIN_RECORDS = 4
 _HIDDEN_SHARE = 1 / 3
 _DEMOGRAPHICS = ("# Age:", "# Sex:", "# Height:", "# Weight:")
@@ -53,7 +52,9 @@ def make_trial_data(data: Path, work: Path, *, limit: int, seed: int) -> TrialDa
     for one in chosen:
         _must_be_complete(data / one.record)
     shares = {"training": 1 - _HIDDEN_SHARE, "reference": _HIDDEN_SHARE}
-    parts = split_records(chosen, shares, seed=seed)
+    # By patient alone: so few records could not keep the shares and the mix of labels both.
+    units = [replace(one, labels=()) for one in chosen]
+    parts = split_records(units, shares, seed=seed)
     for part, names in parts.items():
         if not names:
             raise InputError(f"{data}: all records are of one patient", code="no_records")
