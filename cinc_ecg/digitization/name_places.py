@@ -51,21 +51,28 @@ def page_style(readings: Sequence[Reading]) -> Style | None:
 def refined_style(ink: FloatMap, readings: Sequence[Reading], style: Style) -> Style:
     """Return the size, width and faces that lie best over the surest readings of the page."""
     sure = sorted((r for r in readings if "v" in r.text.casefold()), key=lambda r: -r.score)[:5]
-    known = any(r.free for r in sure)
     # Letters searched for at guessed heights say little about theirs.
+    known = any(r.free for r in sure)
     low, high = (style.cap_px - 2, style.cap_px + 2) if known else (10, 27)
     caps = range(max(low, 7), high)
-    sums: dict[tuple[str, int], float] = {}
-    for plain in FACES:
-        face = _fitted(plain, sure)
-        for cap in caps:
-            sums[face, cap] = sum(
+
+    def rank(faces: Sequence[str], caps: Sequence[int]) -> list[tuple[str, int]]:
+        sums = {
+            (face, cap): sum(
                 word_likeness(ink, (round(r.box[0]), round(r.box[1])), r.text, face, cap)
                 for r in sure
-                if has(r.text, plain)
+                if has(r.text, face.partition("@")[0])
             )
-    ranked = sorted(sums, key=lambda key: -sums[key])
-    return Style(ranked[0][1], tuple(dict.fromkeys(face for face, _ in ranked))[:_N_FACES])
+            for face in faces
+            for cap in caps
+        }
+        return sorted(sums, key=lambda key: -sums[key])
+
+    both = list(dict.fromkeys([*FACES, *(_fitted(face, sure) for face in FACES)]))
+    coarse = rank(both, caps if known else caps[::2])
+    first = list(dict.fromkeys(face for face, _ in coarse))
+    ranked = rank(list(dict.fromkeys([*first[:_N_FACES], *_two_families(first)])), caps)
+    return Style(ranked[0][1], tuple(dict.fromkeys(face for face, _ in ranked)))
 
 
 def _fitted(face: str, readings: Sequence[Reading]) -> str:
@@ -91,7 +98,7 @@ def search_v_names(ink: FloatMap, px_per_mm: float, style: Style | None) -> list
         caps = [max(round(mm * px_per_mm), 8) for mm in _CAPS_MM]
         trials = [(face, cap, 14) for cap in caps for face in _ANY_FACES]
     else:
-        trials = [(face, style.cap_px, 70) for face in style.faces[:2]]
+        trials = [(face, style.cap_px, 70) for face in _two_families(style.faces)]
     faces = _ANY_FACES if style is None else style.faces
     matches: list[Reading] = []
     for face, cap, most in trials:
@@ -104,6 +111,15 @@ def search_v_names(ink: FloatMap, px_per_mm: float, style: Style | None) -> list
             if reading is not None:
                 matches.append(reading)
     return best_per_place(matches)
+
+
+def _two_families(faces: Sequence[str]) -> list[str]:
+    """Return the best face and the best of another design, which spaces its letters otherwise."""
+    if "Mono" in faces[0]:
+        return [faces[0], faces[0].replace("SansMono", "Sans")]
+    families = [face.partition("@")[0].partition("-")[0] for face in faces]
+    other = [f for f, family in zip(faces, families, strict=True) if family != families[0]]
+    return [faces[0], *other[:1]]
 
 
 def _read_around_v(

@@ -157,7 +157,7 @@ def _of_one_style(readings: Sequence[Reading], style: Style | None) -> list[Read
         score = r.score * float(np.exp(-0.5 * (off / 0.12) ** 2))
         if set(r.text) == {"I"}:
             others = [s for s in readings if s is not r and s.score > 0.5 and s.text != "I"]
-            score *= _place(r, others, cap) ** (2.0 if r.text == "I" else 0.5)
+            score *= _place(r, others, cap) ** (2.0 if r.text == "I" else 1.0)
         weighed.append(replace(r, score=score))
     return weighed
 

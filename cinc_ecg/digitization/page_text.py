@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from cinc_ecg.digitization.calibration_text import NUMBER, Kind, ScaleText, parse_calibration_text
 from cinc_ecg.digitization.glyphs import likeness, template_set
 from cinc_ecg.digitization.mark_ink import FloatMap, MarkInk, mark_ink
-from cinc_ecg.digitization.mark_words import Piece, find_pieces, group_words, letters_of
+from cinc_ecg.digitization.mark_words import (
+    INK_THRESHOLDS,
+    Piece,
+    find_pieces,
+    group_words,
+    letters_of,
+)
 
 _SPEED_NUMBERS = ("25", "50", "12.5", "12,5", "100", "10", "5", "25.0", "50.0", "25,0", "50,0")
 _GAIN_NUMBERS = ("10", "5", "20", "2.5", "2,5", "10.0", "5.0", "20.0", "10,0", "5,0", "20,0")
@@ -66,7 +72,27 @@ def calibration_text_on(marks: MarkInk, pieces: Sequence[Piece] | None = None) -
     Args:
         pieces: The ink's pieces from `find_pieces`, if they are known already.
     """
-    pieces = find_pieces(marks) if pieces is None else pieces
+    plain = find_pieces(marks) if pieces is None else pieces
+    faint = find_pieces(marks, INK_THRESHOLDS[1])
+    found = [*_read_pieces(marks, plain), *_read_pieces(marks, faint)]
+    kept: list[ScaleText] = []
+    for text in sorted(found, key=lambda t: -t.score):
+        if not any(_touch(text, other) for other in kept):
+            kept.append(text)
+    return kept
+
+
+def _touch(a: ScaleText, b: ScaleText) -> bool:
+    """Tell whether two texts stand at one place."""
+    assert a.box_mm is not None
+    assert b.box_mm is not None
+    over_x = min(a.box_mm[2], b.box_mm[2]) - max(a.box_mm[0], b.box_mm[0])
+    over_y = min(a.box_mm[3], b.box_mm[3]) - max(a.box_mm[1], b.box_mm[1])
+    return over_x > 0 and over_y > 0
+
+
+def _read_pieces(marks: MarkInk, pieces: Sequence[Piece]) -> list[ScaleText]:
+    """Read calibration text from pieces of ink."""
     letters = letters_of(pieces, marks.px_per_mm)
     dots = [p for p in pieces if p.height < 0.8 * marks.px_per_mm]
     runs = [
