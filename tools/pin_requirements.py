@@ -23,11 +23,7 @@ def requirements_text(root: Path) -> str:
     needed = installed_closure(Requirement(line).name for line in project["dependencies"])
     pins = {pin.name: pin for pin in read_pins((root / "constraints.txt").read_text())}
     brought = ("nvidia-", "cuda-", "triton")
-    lines = [
-        pins[name].line if name in pins else f"{name}=={version}"  # pip freeze hides setuptools
-        for name, version in needed.items()
-        if not name.startswith(brought)
-    ]
+    lines = [pins[name].line for name in needed if not name.startswith(brought)]
     return HEAD + "".join(f"{line}\n" for line in lines)
 
 
