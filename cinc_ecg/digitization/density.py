@@ -10,6 +10,8 @@ import numpy as np
 _BACKGROUND_PX = 440
 #: Darkest transmittance that still counts; keeps the logarithm finite.
 _MIN_TRANSMITTANCE = 0.02
+#: Brightness of evenly lit paper; the rest of the range is for what shines above it.
+_WHITE = 235.0
 
 
 def is_dark_mode(pixels: np.ndarray) -> bool:
@@ -63,3 +65,13 @@ def paper_mask(background: np.ndarray) -> np.ndarray:
     return cv2.resize(1 - outside, background.shape[1::-1], interpolation=cv2.INTER_NEAREST).astype(
         bool
     )
+
+
+def even_light(pixels: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Return the picture as it would look on evenly lit white paper: (H, W, 3) uint8.
+
+    Shadows and the shading of crumpled paper multiply ink and paper alike, so dividing by the paper
+    takes them out without changing how dark ink is against its paper.
+    """
+    even = cv2.divide(pixels.astype(np.float32), background.astype(np.float32), scale=_WHITE)
+    return np.clip(even, 0, 255).astype(np.uint8)

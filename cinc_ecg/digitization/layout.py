@@ -332,7 +332,7 @@ def _from_names(
 ) -> Hypothesis | None:
     """Let the names alone say which lead is where; nameless panels get what is left."""
     n_grid = len(frame.rows) - n_rhythm
-    if n_grid < 1 or n_grid * n_columns > len(LEADS) or (n_columns == 1 and n_rhythm):
+    if n_grid < 1 or n_grid * n_columns > len(LEADS) or (n_columns == 1 and n_rhythm > 1):
         return None
     edges = _column_edges(frame, n_columns, separators)
     cells, astray = _evidence(frame, edges, names, row_of)

@@ -9,6 +9,7 @@ import numpy as np
 
 from cinc_ecg.digitization.assemble import assemble, lead_statuses, quality_of
 from cinc_ecg.digitization.calibrate import calibrate
+from cinc_ecg.digitization.density import even_light, paper_background
 from cinc_ecg.digitization.layout import (
     Frame,
     Hypothesis,
@@ -111,7 +112,7 @@ def digitize(
     seconds = (config.duration_s,) if config.duration_s else _USUAL_SECONDS
     frame = snap_width(frame, [s * calibration.mm_per_s for s in seconds])
     tell("frame", frame)
-    strips = cut_strips(pixels, page.geometry, frame)
+    strips = cut_strips(even_light(pixels, paper_background(pixels)), page.geometry, frame)
     traces = (strip_reader or ClassicalStripReader()).read(strips)
     tell("traces", traces)
     chosen, confidence, runner_up = choose_layout(frame, page, config)
