@@ -14,6 +14,8 @@ from cinc_ecg.digitization.mark_ink import FloatMap, MarkInk
 LETTER_MM = (1.1, 6.5)
 _WIDEST_MM = 14.0
 _DOT_MM = 0.2
+#: More dots than this are remains of a grid or noise, and no text can be read by them.
+_MOST_DOTS = 2000
 #: Ink from which a pixel belongs to a letter; thin strokes of coarse pictures need the second.
 INK_THRESHOLDS = (0.42, 0.26)
 
@@ -73,6 +75,9 @@ def find_pieces(marks: MarkInk, threshold: float = INK_THRESHOLDS[0]) -> list[Pi
     k = marks.px_per_mm
     height, width = stats[:, cv2.CC_STAT_HEIGHT] / k, stats[:, cv2.CC_STAT_WIDTH] / k
     fits = (height >= _DOT_MM) & (height <= LETTER_MM[1]) & (width <= _WIDEST_MM)
+    dots = fits & (height < LETTER_MM[0])
+    if np.count_nonzero(dots) > _MOST_DOTS:
+        fits &= ~dots
     pieces = []
     for number in np.flatnonzero(fits):
         x, y, w, h = (int(v) for v in stats[number, :4])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinc_ecg.digitization.mark_ink import STROKE_REACH_MM, MarkInk, page_darkness
-from cinc_ecg.digitization.mark_words import find_pieces, letters_of, text_lines
+from cinc_ecg.digitization.mark_words import INK_THRESHOLDS, find_pieces, letters_of, text_lines
 from cinc_ecg.digitization.names import names_on
 from cinc_ecg.digitization.page_text import ScaleText, calibration_text_on
 from cinc_ecg.digitization.pulses import find_pulses
@@ -50,9 +50,10 @@ def read_marks(
     ticks = find_separators(strokes, pulses, (), uprights)
     # Pulses and ticks touch the names beside them.
     bare = _without(letters, pulses, ticks)
-    names = names_on(bare, None, pulses)
+    plain, faint = (find_pieces(bare, threshold) for threshold in INK_THRESHOLDS)
+    names = names_on(bare, plain, pulses, faint)
     ticks = find_separators(strokes, pulses, names, uprights)
-    text = calibration_text_on(letters, pieces)
+    text = calibration_text_on(bare, plain, faint)
     return PageMarks(tuple(names), tuple(pulses), tuple(ticks), tuple(text))
 
 

@@ -50,7 +50,7 @@ def search_bars(ink: FloatMap, style: Style, known: Sequence[Reading]) -> list[R
     height = len(ink)
     for left in clusters([r.box[0] for r in anchors], 0.6 * cap):
         window = (left - 0.5 * cap, 0, left + 0.5 * cap, height)
-        for reading in _search_window(ink, window, style):
+        for reading in search_window(ink, window, style):
             if reading.text != "I" or any(abs(reading.box[3] - b) < 0.5 * cap for b in bases):
                 found.append(reading)
     return found
@@ -68,7 +68,7 @@ def _search_rows(ink: FloatMap, style: Style, sure: Sequence[Reading]) -> list[R
             continue
         top = base - cap
         window = (0, top - 0.6 * cap, first - 4 * cap, top + 0.6 * cap)
-        row = sorted(_search_window(ink, window, style), key=lambda r: -_worth(r))
+        row = sorted(search_window(ink, window, style), key=lambda r: -_worth(r))
         found += row[:1]
     return found
 
@@ -87,7 +87,7 @@ def _bar_faces(style: Style) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name + width for name in plain))
 
 
-def _search_window(
+def search_window(
     ink: FloatMap, window: tuple[float, float, float, float], style: Style
 ) -> list[Reading]:
     """Find bars whose ink box has its top-left corner in a pixel window (x0, y0, x1, y1)."""

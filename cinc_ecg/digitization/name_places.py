@@ -122,6 +122,27 @@ def _two_families(faces: Sequence[str]) -> list[str]:
     return [faces[0], *other[:1]]
 
 
+def read_window(
+    ink: FloatMap, window: tuple[float, float, float, float], style: Style
+) -> list[Reading]:
+    """Read names with a V whose ink box begins in a pixel window (x0, y0, x1, y1)."""
+    cap = style.cap_px
+    x0, y0, x1, y1 = (max(round(v), 0) for v in window)
+    found = []
+    for face in _two_families(style.faces):
+        letter = drawn_name("V", face, cap)
+        # An "a" before the V moves it to the right by less than the height of a capital.
+        left, top = max(x0 - letter.pad, 0), max(y0 - letter.pad, 0)
+        h, w = letter.on.shape[1:]
+        scores = agreement_map(ink[top : y1 + h, left : x1 + cap + w], letter)
+        for x, y in peaks(scores, 0.36, max(cap // 2, 2), 6):
+            at = (left + x + letter.pad, top + y + letter.pad)
+            reading = _read_around_v(ink, at, face, cap, style.faces)
+            if reading is not None and x0 <= reading.box[0] <= x1:
+                found.append(reading)
+    return best_per_place(found)
+
+
 def _read_around_v(
     ink: FloatMap, at: tuple[int, int], face: str, cap: int, faces: Sequence[str]
 ) -> Reading | None:

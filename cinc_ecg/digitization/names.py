@@ -56,16 +56,22 @@ def find_names(
 
 
 def names_on(
-    marks: MarkInk, pieces: Sequence[Piece] | None = None, pulses: Sequence[Pulse] = ()
+    marks: MarkInk,
+    pieces: Sequence[Piece] | None = None,
+    pulses: Sequence[Pulse] = (),
+    faint_pieces: Sequence[Piece] | None = None,
 ) -> list[LeadName]:
     """Find lead names on the ink of a page (`mark_ink`), as `find_names` does.
 
     Args:
         pieces: The ink's pieces from `find_pieces`, if they are known already.
         pulses: Calibration pulses of the page; their sides are no bars of names.
+        faint_pieces: Pieces at the lower of `INK_THRESHOLDS`, if they are known already.
     """
     pieces = letters_of(find_pieces(marks) if pieces is None else pieces, marks.px_per_mm)
-    faint = letters_of(find_pieces(marks, INK_THRESHOLDS[1]), marks.px_per_mm)
+    if faint_pieces is None:
+        faint_pieces = find_pieces(marks, INK_THRESHOLDS[1])
+    faint = letters_of(faint_pieces, marks.px_per_mm)
     both = [*read_words(group_words(pieces)), *read_words(group_words(faint))]
     readings = best_per_place(both)
     texts = text_lines(pieces, least=6)

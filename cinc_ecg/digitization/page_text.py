@@ -66,14 +66,19 @@ def find_calibration_text(
     return calibration_text_on(mark_ink(page, px_per_mm, origin_mm=origin_mm))
 
 
-def calibration_text_on(marks: MarkInk, pieces: Sequence[Piece] | None = None) -> list[ScaleText]:
+def calibration_text_on(
+    marks: MarkInk,
+    pieces: Sequence[Piece] | None = None,
+    faint_pieces: Sequence[Piece] | None = None,
+) -> list[ScaleText]:
     """Read calibration text on the ink of a page (`mark_ink`); only sure readings are returned.
 
     Args:
-        pieces: The ink's pieces from `find_pieces`, if they are known already.
+        pieces, faint_pieces: The ink's pieces from `find_pieces` at both of `INK_THRESHOLDS`, if
+            they are known already.
     """
     plain = find_pieces(marks) if pieces is None else pieces
-    faint = find_pieces(marks, INK_THRESHOLDS[1])
+    faint = find_pieces(marks, INK_THRESHOLDS[1]) if faint_pieces is None else faint_pieces
     found = [*_read_pieces(marks, plain), *_read_pieces(marks, faint)]
     kept: list[ScaleText] = []
     for text in sorted(found, key=lambda t: -t.score):

@@ -20,6 +20,8 @@ from cinc_ecg.types import Pulse
 #: Widths and heights of a pulse in mm: 0.1 to 0.4 s, 1 mV at 2.5 to 20 mm/mV.
 _PULSE_WIDTH_MM = (1.5, 11.0)
 _PULSE_HEIGHT_MM = (2.2, 24.0)
+#: A page with more upright strokes is hatched, not an ECG with its grid taken away.
+_MOST_STROKES = 3000
 
 
 def find_pulses(marks: MarkInk, strokes: Sequence[Upright] | None = None) -> list[Pulse]:
@@ -38,6 +40,8 @@ def find_pulses(marks: MarkInk, strokes: Sequence[Upright] | None = None) -> lis
     ink, k = marks.ink, marks.px_per_mm
     strokes = upright_strokes(marks) if strokes is None else strokes
     uprights = sorted(strokes, key=lambda u: u.x)
+    if len(uprights) > _MOST_STROKES:
+        return []
     pairs = []
     for i, left in enumerate(uprights):
         for right in uprights[i + 1 :]:

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from cinc_ecg.digitization.glyphs import FACES, font_path
-from cinc_ecg.digitization.names import find_names
+from cinc_ecg.digitization.mark_ink import mark_ink
+from cinc_ecg.digitization.name_check import verify_names
+from cinc_ecg.digitization.names import find_names, names_on
 
 K = 6.0  # px per mm
 ROWS = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
@@ -112,3 +114,18 @@ def test_an_empty_page_has_no_names():
 
 def test_a_tiny_page_has_no_names():
     assert find_names(np.zeros((5, 4, 3), np.uint8), K) == []
+
+
+def test_expected_names_are_verified_in_their_places():
+    page, truth = draw_page(unseen_faces()[0])
+    marks = mark_ink(page, K)
+    names = names_on(marks)
+    places = [(lead, (x0, y1 - 3.0)) for lead, x0, y1 in truth]
+    found = verify_names(marks, names, [*places, ("V1", (140.0, 5.0))])
+    assert [None if n is None else n.lead for n in found[:-1]] == [lead for lead, _, _ in truth]
+    assert found[-1] is None or found[-1].score < 0.3
+
+
+def test_nothing_is_verified_without_a_known_name():
+    page, _ = draw_page(unseen_faces()[0])
+    assert verify_names(mark_ink(page, K), [], [("V1", (20.0, 20.0))]) == [None]
