@@ -8,6 +8,8 @@ import numpy as np
 #: The paper's brightness is estimated on a picture shrunk to about this many pixels on the long
 #: side.
 _BACKGROUND_PX = 440
+#: Blur of the estimate in those pixels: hides the blocks of the closing, follows shadows of a few mm.
+_BACKGROUND_SIGMA = 2.0
 #: Darkest transmittance that still counts; keeps the logarithm finite.
 _MIN_TRANSMITTANCE = 0.02
 #: Brightness of evenly lit paper; the rest of the range is for what shines above it.
@@ -36,7 +38,7 @@ def paper_background(pixels: np.ndarray) -> np.ndarray:
     # Closing removes thin dark ink; the blur hides its blocky edges.
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
     small = cv2.morphologyEx(cv2.medianBlur(small, 3), cv2.MORPH_CLOSE, kernel)
-    small = cv2.GaussianBlur(small.astype(np.float32), (0, 0), 6)
+    small = cv2.GaussianBlur(small.astype(np.float32), (0, 0), _BACKGROUND_SIGMA)
     background = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.maximum(background, 8.0)
 
