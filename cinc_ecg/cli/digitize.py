@@ -31,7 +31,8 @@ def digitize(
         typer.Option("--format", help="Any of wfdb,csv,npz,json,png (png: overlay and replot)."),
     ] = "wfdb,csv,json,png",
     fs: Annotated[
-        float | None, typer.Option("--fs", min=20, max=10_000, help="Sampling rate in Hz.")
+        float | None,
+        typer.Option("--fs", min=20, max=10_000, help="Sampling rate in Hz (500 otherwise)."),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes; 0 = all cores.")] = 0,
     resume: Annotated[
@@ -45,7 +46,10 @@ def digitize(
     ] = None,
     leads: Annotated[
         str | None,
-        typer.Option("--leads", help="The rows' leads from top to bottom, for example I,II,III."),
+        typer.Option(
+            "--leads",
+            help="Leads in reading order, one per row or one per panel, as in I,II,III.",
+        ),
     ] = None,
     mm_per_s: Annotated[
         float | None, typer.Option("--mm-per-s", min=1, max=500, help="Paper speed, if known.")
@@ -63,6 +67,7 @@ def digitize(
     """Digitize pictures of electrocardiograms: files, folders, patterns, all pages of PDF and TIFF.
 
     Every page ends in one row of OUT/report.csv and OUT/report.jsonl with a status and a reason.
+    For research, not a medical device: look at the overlay before you use a signal.
     Exit code 0: all done; 1: some failed; 2: all failed, or wrong usage; 130: interrupted.
     """
     from cinc_ecg.batch.pool import usable_cores
