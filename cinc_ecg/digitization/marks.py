@@ -18,7 +18,7 @@ from cinc_ecg.digitization.strokes import upright_strokes
 from cinc_ecg.types import LeadName, Pulse, Separator
 
 #: Half the pen of a pulse or tick with its blur, and marks sure and high enough to be taken away.
-_HALF_PEN_MM = 0.2
+_HALF_PEN_MM = 0.27
 _SURE_PULSE = 0.4
 _HIGH_TICK_MM = 4.5
 

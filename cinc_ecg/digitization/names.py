@@ -73,7 +73,7 @@ def names_on(
         faint_pieces = find_pieces(marks, INK_THRESHOLDS[1])
     faint = letters_of(faint_pieces, marks.px_per_mm)
     both = [*read_words(group_words(pieces)), *read_words(group_words(faint))]
-    readings = best_per_place(both)
+    readings = [r for r in best_per_place(both) if not _on_pulse(marks, r, pulses)]
     texts = text_lines(pieces, least=6)
     readings, style = _with_hidden(marks, readings, pulses, texts)
     readings = [_isolated(with_sign(r, marks), pieces, texts) for r in readings]
@@ -117,6 +117,8 @@ def _inside(reading: Reading, texts: Sequence[tuple[int, int, int, int]]) -> boo
 
 def _on_pulse(marks: MarkInk, reading: Reading, pulses: Sequence[Pulse]) -> bool:
     """Tell whether one of a reading's bars is the side of a pulse."""
+    if set(reading.text) != {"I"}:
+        return False
     x0, y0, x1, y1 = marks.box_mm(reading.box)
     n = len(reading.text)
     width = 0.14 * (y1 - y0)
