@@ -45,8 +45,11 @@ def package(
         str | None, typer.Option("--user", help="Run as UID:GID instead of root.")
     ] = None,
     python: Annotated[
-        str, typer.Option("--python", help="Interpreter for the run to compare with.")
-    ] = sys.executable,
+        str | None,
+        typer.Option(
+            "--python", help="Interpreter for the run to compare with; this one otherwise."
+        ),
+    ] = None,
     save: Annotated[bool, typer.Option("--save", help="Save the image as image.tar.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -76,11 +79,12 @@ def package(
             print(f"not imported, left out of requirements.txt: {', '.join(submission.left_out)}")
     failed = False
     if build:
+        interpreter = python or sys.executable
         arguments = dict(item.partition("=")[::2] for item in build_arg or [])
         built = build_and_run(
             submission.folder,
             output_folder,
-            BuildOptions(tag, arguments, data, limit, gpus, user, python, save),  # type: ignore[arg-type]
+            BuildOptions(tag, arguments, data, limit, gpus, user, interpreter, save),  # type: ignore[arg-type]
         )
         failed = counts(built.checks)["fail"] > 0
         report |= report_json(built.checks) | {"image": built.image}

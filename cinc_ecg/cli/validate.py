@@ -35,8 +35,12 @@ def validate(
         bool, typer.Option(help="Let pip resolve requirements.txt; needs a network.")
     ] = True,
     python: Annotated[
-        str, typer.Option("--python", help="Interpreter that has the submission's requirements.")
-    ] = sys.executable,
+        str | None,
+        typer.Option(
+            "--python",
+            help="Interpreter that has the submission's requirements; this one otherwise.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws and splits the records.")] = 0,
     timeout: Annotated[
         float, typer.Option("--timeout", min=1, help="Seconds for each command of the trial.")
@@ -50,7 +54,9 @@ def validate(
     from cinc_ecg.challenge.validate.report import counts, report_json
     from cinc_ecg.challenge.validate.run import ValidateOptions, validate
 
-    options = ValidateOptions(data, limit, robustness, resolve, python, seed, timeout)
+    options = ValidateOptions(
+        data, limit, robustness, resolve, python or sys.executable, seed, timeout
+    )
     watched = sys.stderr.isatty()
 
     def observe(check: Check) -> None:

@@ -12,10 +12,10 @@ FloatArray = NDArray[np.float64]
 Labels = Sequence[Sequence[str]]
 
 
-def is_nan(value: object) -> bool:
-    """Tell whether a value is, or reads as, not-a-number."""
+def is_nan(x: object) -> bool:
+    """Tell whether something is, or reads as, not-a-number."""
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(x)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
     return math.isnan(number)
