@@ -92,7 +92,12 @@ def run(args: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except typer.TyperException as mistake:
         formatted = getattr(mistake, "format_message", mistake.__str__)()
-        _say(f"[usage] {' '.join(formatted.split()) or 'try cinc-ecg --help'}")
+        if formatted.startswith("Usage:"):  # a bare `cinc-ecg` asks for help, laid out in lines
+            print(formatted, file=sys.stderr)
+            return EXIT_USAGE
+        text = " ".join(formatted.split()).rstrip(".")
+        hint = "" if text.endswith("?") else "; --help tells more"
+        _say(f"[usage] {text}{hint}")
         return EXIT_USAGE
 
 

@@ -73,6 +73,14 @@ def test_wrong_usage_is_one_line_and_code_2(tmp_path, capsys, args, reason):
     one_line(err, reason)
 
 
+@pytest.mark.parametrize("args", [(), ("prepare",)])
+def test_a_bare_command_shows_its_help_in_lines(capsys, args):
+    code, out, err = run(capsys, *args)
+    assert code == 2
+    assert len((out + err).splitlines()) > 5
+    assert "[usage]" not in err
+
+
 def test_nearby_layouts_are_suggested(tmp_path, capsys):
     _, _, err = run(capsys, "digitize", "x.png", "-o", tmp_path / "o", "--layout", "3x4+I")
     assert "3x4+1" in err
