@@ -1,8 +1,8 @@
 """Pen width and blur, measured where the trace runs level and where it runs upright.
 
-A trembling trace is inked thicker than the pen where it runs level, but not in the flanks of its QRS
-complexes and in calibration pulses; flanks that have run together are thicker where it runs upright.
-The thinner of the two measurements is the pen's.
+A trembling trace is inked thicker than the pen where it runs level, but not in the flanks of its
+QRS complexes and in calibration pulses; flanks that have run together are thicker where it runs
+upright. The thinner of the two measurements is the pen's.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def sections(ink: Ink, rows: Index, columns: Index, *, upright: bool) -> Section
 
 
 def _half_height(clear: F64) -> tuple[F64, F64]:
-    """Return where each cut falls to half of its central peak, before and behind; NaN if nowhere."""
+    """Return where each cut falls to half its central peak on either side; NaN if nowhere."""
     centre = clear.shape[1] // 2
     index = np.arange(len(clear))
     peak_at = centre - 1 + clear[:, centre - 1 : centre + 2].argmax(axis=1)
@@ -156,7 +156,7 @@ def profile(cuts: Sections) -> tuple[F64, F64, F64]:
     weight = np.bincount(bins[good], weights=cuts.free[good] ** 2, minlength=n_bins)
     total = np.bincount(bins[good], weights=(cuts.free * cuts.cover)[good], minlength=n_bins)
     centre = (np.arange(n_bins) + 0.5) * _BIN_PX - _REACH_PX
-    return centre, total / np.maximum(weight, 1e-9), weight
+    return centre, total / np.maximum(weight, 1e-9), np.asarray(weight, np.float64)
 
 
 def fit_pen(place: F64, cover: F64, weight: F64) -> Pen:

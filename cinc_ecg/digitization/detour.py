@@ -13,7 +13,7 @@ from scipy.signal import find_peaks
 
 from cinc_ecg.digitization.path import Path
 
-F32 = NDArray[np.float32]
+Real = NDArray[np.floating]
 Index = NDArray[np.intp]
 
 #: Turns at least this deep and at most this wide are looked at.
@@ -23,7 +23,7 @@ _FARTHER_MM = 0.8
 _INKED = 0.5
 
 
-def take_detours(cover: F32, path: Path, px_per_mm: float, limits: tuple[int, int]) -> Path:
+def take_detours(cover: Real, path: Path, px_per_mm: float, limits: tuple[int, int]) -> Path:
     """Replace bridges by the way round.
 
     Args:
@@ -47,7 +47,7 @@ def take_detours(cover: F32, path: Path, px_per_mm: float, limits: tuple[int, in
 
 
 def _detour(
-    cover: F32, rows: Index, turn: int, sign: int, px_per_mm: float, limits: tuple[int, int]
+    cover: Real, rows: Index, turn: int, sign: int, px_per_mm: float, limits: tuple[int, int]
 ) -> None:
     """Look for a way round one turn; change `rows` in place if there is one."""
     near = 0.8 * px_per_mm

@@ -1,15 +1,17 @@
 """How much trace ink lies on each pixel of a rectified row, with paper, shading and grid taken out.
 
-One linear projection of RGB serves the whole page: Fisher's discriminant between the trace's colour and everything
-that is not trace (paper, grid, noise), so a coloured grid is nulled where colour allows it and channels are averaged
-where it does not. What is left of the grid (black-and-white pages) is modelled as a backdrop of row and column
-profiles, which a rectified page makes possible: grid lines run along rows and columns, a trace does not.
+One linear projection of RGB serves the whole page: Fisher's discriminant between the trace's
+colour and everything that is not trace (paper, grid, noise), so a coloured grid is nulled where
+colour allows it and channels are averaged where it does not. What is left of the grid
+(black-and-white pages) is modelled as a backdrop of row and column profiles, which a rectified
+page makes possible: grid lines run along rows and columns, a trace does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,19 +19,21 @@ from numpy.typing import NDArray
 
 from cinc_ecg.types import Strip
 
-F32 = NDArray[np.float32]
+Real = NDArray[np.floating]
 
 #: Side of the blocks over which the paper's brightness is taken to be constant.
 _SHADE_BLOCK_MM = 4.0
 #: Period of the grid's coarse lines; profiles are compared across it.
 _GRID_PERIOD_MM = 5.0
-#: Share of a strip's pixels that are surely trace or text: a 0.25 mm pen over 48 mm covers about 0.6 %.
+#: Share of a strip's pixels that are surely trace or text: a 0.25 mm pen over 48 mm covers about
+#: 0.6 %.
 _SEED_SHARE = 0.003
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """The page's projection: `darkness = offset - pixel @ weights`, for pixels divided by the local shading.
+    """The page's projection: `darkness = offset - pixel @ weights`, for pixels divided by the
+    local shading.
 
     Attributes:
         paper: (3,) median colour of the flat-fielded paper.
@@ -50,17 +54,17 @@ class Ink:
         noise: Standard deviation of `darkness` on blank paper.
     """
 
-    darkness: F32
-    backdrop: F32
+    darkness: Real
+    backdrop: Real
     noise: float
 
-    def trace(self) -> F32:
-        """Return the trace's own coverage: ink is opaque, so it shows in the part the grid leaves free."""
+    def trace(self) -> Real:
+        """Return the trace's coverage: opaque ink shows in the part that the grid leaves free."""
         free = np.maximum(1.0 - self.backdrop, 0.15)
-        cover: F32 = (self.darkness - self.backdrop) / free
+        cover: Real = (self.darkness - self.backdrop) / free
         return cover
 
-    def evidence(self) -> F32:
+    def evidence(self) -> Real:
         """Return coverage fit for following a stroke: averaged along it where the page is poor.
 
         On a clean page this is `trace`. Where there is noise or grid of the trace's own tone,
@@ -75,7 +79,7 @@ class Ink:
         weight = free * free
         value = free * (self.darkness - self.backdrop)
         spread = 1.7 if gridded else 1.2
-        best: F32 | None = None
+        best: Real | None = None
         for sigma_x, sigma_y in ((0.5, spread), (spread, 0.5)):
             mean = _smooth(value, sigma_x, sigma_y) / (_smooth(weight, sigma_x, sigma_y) + 0.02)
             best = mean if best is None else np.maximum(best, mean)
@@ -83,13 +87,12 @@ class Ink:
         return best
 
 
-def _smooth(image: F32, sigma_x: float, sigma_y: float) -> F32:
-    smooth: F32 = cv2.GaussianBlur(image, (0, 0), sigma_x, sigmaY=sigma_y)
-    return smooth
+def _smooth(image: Real, sigma_x: float, sigma_y: float) -> Real:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_x, sigmaY=sigma_y), np.float32)
 
 
-def shading(strip: Strip) -> F32:
-    """Return the paper's relative brightness as a small field over the strip (block medians, smoothed)."""
+def shading(strip: Strip) -> Real:
+    """Return the paper's relative brightness over the strip as a small field (block medians)."""
     grey = cv2.cvtColor(strip.pixels, cv2.COLOR_RGB2GRAY)
     block = max(8, round(_SHADE_BLOCK_MM * strip.px_per_mm))
     height, width = grey.shape
@@ -109,11 +112,11 @@ def shading(strip: Strip) -> F32:
     return np.maximum(field, 16.0) / 255.0
 
 
-def _flat(strip: Strip, step: int) -> F32:
+def _flat(strip: Strip, step: int) -> Real:
     """Return every `step`-th column and second row of the strip divided by its shading."""
     pixels = strip.pixels[::2, ::step].astype(np.float32)
     field = cv2.resize(shading(strip), pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    flat: F32 = pixels / field[..., None]
+    flat: Real = pixels / field[..., None]
     if strip.valid is not None:
         flat = np.where(strip.valid[::2, ::step, None], flat, np.float32(255.0))
     return flat
@@ -122,8 +125,9 @@ def _flat(strip: Strip, step: int) -> F32:
 def page_colours(strips: Sequence[Strip]) -> Colours:
     """Estimate the page's colour projection from a sample of its strips.
 
-    Seeds are the darkest pixels that neither a row nor a column profile explains; their median is the ink's colour d
-    (relative to paper). With the scatter C of all other pixels, w = C^-1 d / (d' C^-1 d) shows ink best.
+    Seeds are the darkest pixels that neither a row nor a column profile explains; their median is
+    the ink's colour d (relative to paper). With the scatter C of all other pixels, w = C^-1 d /
+    (d' C^-1 d) shows ink best.
 
     Args:
         strips: The page's rows.
@@ -171,30 +175,31 @@ def ink_map(strip: Strip, colours: Colours) -> Ink:
     return Ink(value, backdrop, max(noise, 0.004))
 
 
-def _project(strip: Strip, colours: Colours) -> F32:
+def _project(strip: Strip, colours: Colours) -> Real:
     """Return offset - (pixel / shading) @ weights, zero outside the picture."""
     kernel = colours.weights.astype(np.float32).reshape(1, 3)
     projected = cv2.transform(strip.pixels.astype(np.float32), kernel)
     field = cv2.resize(shading(strip), strip.pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    value: F32 = np.float32(colours.paper @ colours.weights) - projected / field
+    value: Real = np.float32(colours.paper @ colours.weights) - np.asarray(projected / field)
     if strip.valid is not None:
         value = np.where(strip.valid, value, np.float32(0.0))
     return value
 
 
-def _backdrop(value: F32, px_per_mm: float) -> F32:
+def _backdrop(value: Real, px_per_mm: float) -> Real:
     """Return the grid's darkness from column and row profiles.
 
-    A column's median over the strip's height is its grid line; a row's median over a stretch of the strip likewise,
-    but a flat trace can fill a row, so a row is believed only as far as the rows one coarse period away show the same.
+    A column's median over the strip's height is its grid line; a row's median over a stretch of
+    the strip likewise, but a flat trace can fill a row, so a row is believed only as far as the
+    rows one coarse period away show the same.
     """
-    height, width = value.shape
+    width = value.shape[1]
     columns = np.median(value[::3], axis=0)
     period = _GRID_PERIOD_MM * px_per_mm
     n_parts = max(1, round(width / (60.0 * px_per_mm)))
     edges = np.linspace(0, width, n_parts + 1).astype(int)
     parts = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         profile = np.median(value[:, start:stop:4], axis=1)
         parts.append(np.minimum(profile, _folded(profile, period) + 0.03))
     centres = (edges[:-1] + edges[1:]) / 2.0
@@ -204,12 +209,12 @@ def _backdrop(value: F32, px_per_mm: float) -> F32:
     tone = float(np.clip(max(np.quantile(columns, 0.98), np.quantile(rows, 0.98)), 0.05, 1.0))
     tone = max(tone, float(columns.max()), float(rows.max()))
     # Two lines of one tone overlap: uncovered shares multiply.
-    backdrop: F32 = tone * (1.0 - (1.0 - rows / tone) * (1.0 - columns[None, :] / tone))
+    backdrop: Real = tone * (1.0 - (1.0 - rows / tone) * (1.0 - columns[None, :] / tone))
     return backdrop
 
 
 def _folded(profile: NDArray[np.floating], period: float) -> NDArray[np.floating]:
-    """Return, per row, the median of the profile at whole periods from it (widened by a pixel for slack)."""
+    """Return, per row, the median of the profile (widened a pixel) at whole periods from it."""
     n = len(profile)
     wide = np.maximum(np.maximum(profile, np.roll(profile, 1)), np.roll(profile, -1))
     reach = int(n / period) + 1
@@ -222,7 +227,7 @@ def _folded(profile: NDArray[np.floating], period: float) -> NDArray[np.floating
     return middle
 
 
-def _between(parts: NDArray[np.floating], centres: NDArray[np.floating], width: int) -> F32:
+def _between(parts: NDArray[np.floating], centres: NDArray[np.floating], width: int) -> Real:
     """Interpolate the row profiles of the parts linearly along the strip."""
     if parts.shape[1] == 1:
         return np.repeat(parts, width, axis=1).astype(np.float32)
@@ -230,5 +235,5 @@ def _between(parts: NDArray[np.floating], centres: NDArray[np.floating], width: 
     left = np.minimum(position.astype(int), parts.shape[1] - 2)
     share = (position - left).astype(np.float32)
     parts = parts.astype(np.float32)
-    mixed: F32 = parts[:, left] * (1 - share) + parts[:, left + 1] * share
+    mixed: Real = parts[:, left] * (1 - share) + parts[:, left + 1] * share
     return mixed

@@ -16,15 +16,15 @@ def edges_to_nodes(edge: Edges, values: F64) -> F64:
     node = np.concatenate([edge.node.ravel(), edge.node.ravel() + 1])
     share = np.concatenate([1.0 - edge.share.ravel(), edge.share.ravel()])
     weights = np.concatenate([values.ravel(), values.ravel()]) * share
-    return np.bincount(node, weights=weights, minlength=n)
+    return np.bincount(node, weights=weights, minlength=n).astype(np.float64)
 
 
 def normal_band(edge: Edges, pen: Pen, worth: F64) -> F64:
     """Approximate J'WJ of the picture by the nodes, in lower banded form.
 
     The derivative of the picture by an edge at node k is a bump: a Gaussian of width `blur` about
-    node k in x, and about the edge's row in y (broadened where the edge is steep). Two bumps overlap
-    by a Gaussian of their distance, so no sum over pixels is needed.
+    node k in x, and about the edge's row in y (broadened where the edge is steep). Two bumps
+    overlap by a Gaussian of their distance, so no sum over pixels is needed.
 
     Args:
         edge: The stroke's edges.
@@ -60,7 +60,7 @@ def normal_band(edge: Edges, pen: Pen, worth: F64) -> F64:
     flat = np.bincount(
         np.concatenate(entries), weights=np.concatenate(values), minlength=(width + 1) * n
     )
-    return flat.reshape(width + 1, n)
+    return flat.reshape(width + 1, n).astype(np.float64)
 
 
 def _spread(

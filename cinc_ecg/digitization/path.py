@@ -1,9 +1,10 @@
 """The course of each trace through its strip: a shortest path over ink.
 
-Moving over ink is almost free in any direction, over paper it costs. Within a column the path may climb any height,
-so a QRS complex as steep as the pen allows is one connected piece of ink and not a jump. All rows of a page are
-solved in one sweep over the columns; each step is a min-plus product with |C(r) - C(r')|, C the running cost of
-climbing, done exactly with two cumulative minima.
+Moving over ink is almost free in any direction, over paper it costs. Within a column the path may
+climb any height, so a QRS complex as steep as the pen allows is one connected piece of ink and not
+a jump. All rows of a page are solved in one sweep over the columns; each step is a min-plus
+product with |C(r) - C(r')|, C the running cost of climbing, done exactly with two cumulative
+minima.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+Real = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class PathCosts:
 
 
 def trace_paths(
-    cover: Sequence[F32],
+    cover: Sequence[Real],
     baseline_px: Sequence[float],
     px_per_mm: float,
     costs: PathCosts = PathCosts(),
@@ -94,7 +95,7 @@ def trace_paths(
     return [Path(rows[: c.shape[1], k], leap[: c.shape[1], k]) for k, c in enumerate(cover)]
 
 
-def _backtrack(best: F32, level: F32) -> NDArray[np.intp]:
+def _backtrack(best: Real, level: Real) -> NDArray[np.intp]:
     """Follow the minima back; the predecessor of r is argmin over r' of best + |C(r) - C(r')|."""
     width, n_strips, _ = best.shape
     index = np.arange(n_strips)
@@ -106,7 +107,7 @@ def _backtrack(best: F32, level: F32) -> NDArray[np.intp]:
     return exits
 
 
-def _leaps(rows: NDArray[np.intp], level: F32) -> NDArray[np.float64]:
+def _leaps(rows: NDArray[np.intp], level: Real) -> NDArray[np.float64]:
     """Return the cost of the climb on entering each column."""
     before = np.concatenate([rows[:1], rows[:-1]])
     column, strip = np.indices(rows.shape)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,10 @@ from cinc_ecg.digitization.runs import Runs, runs_on_path
 from cinc_ecg.digitization.stroke import NODES_PER_COLUMN, Pen
 from cinc_ecg.digitization.subpixel import centre_line
 from cinc_ecg.digitization.ticks import Cuts, RowView, find_cuts
+from cinc_ecg.digitization.uncertainty import standard_error
 from cinc_ecg.types import RowTrace, Strip
 
-F32 = NDArray[np.float32]
+Real = NDArray[np.floating]
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -41,7 +43,7 @@ class StripReaderSettings:
     """
 
     rerender: bool = True
-    fit: FitSettings = FitSettings()
+    fit: FitSettings = field(default_factory=FitSettings)
 
 
 class ClassicalStripReader:
@@ -84,14 +86,14 @@ class ClassicalStripReader:
             return _row_trace(row.strip, line, shown, None)
         picture = _picture(row.ink, runs, shown, pen)
         fit = refine(picture, line, pen, _cut_nodes(cuts, len(line)), self.settings.fit)
-        return _row_trace(row.strip, fit.line, shown, fit.precision)
+        return _row_trace(row.strip, fit.line, shown, standard_error(fit, row.ink.noise, shown))
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     strip: Strip
     ink: Ink
-    cover: F32
+    cover: Real
     path: Path
     runs: Runs
     half: float
@@ -111,7 +113,7 @@ def _territories(strips: Sequence[Strip]) -> list[tuple[int, int]]:
     return territories
 
 
-def _measure(strip: Strip, ink: Ink, cover: F32, path: Path, limits: tuple[int, int]) -> _Row:
+def _measure(strip: Strip, ink: Ink, cover: Real, path: Path, limits: tuple[int, int]) -> _Row:
     """Measure the runs along a path, and the pen; put bridges right."""
     runs = runs_on_path(cover, path.rows)
     if runs.seen.sum() < 10:
@@ -122,7 +124,7 @@ def _measure(strip: Strip, ink: Ink, cover: F32, path: Path, limits: tuple[int, 
     return _Row(strip, ink, cover, path, runs, half, pen)
 
 
-def _n_nodes(cover: F32) -> int:
+def _n_nodes(cover: Real) -> int:
     return NODES_PER_COLUMN * (cover.shape[1] - 1) + 1
 
 
@@ -140,7 +142,7 @@ def _fill(line: F64, shown: Mask, cuts: Cuts) -> F64:
     known = np.repeat(shown, NODES_PER_COLUMN)[:n] & np.isfinite(line)
     filled = line.copy()
     edges = [0, *(int(np.ceil(c * NODES_PER_COLUMN)) for c in cuts.at), n]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         inside = np.flatnonzero(known[start:stop]) + start
         if len(inside):
             filled[start:stop] = np.interp(np.arange(start, stop), inside, line[inside])
@@ -164,11 +166,12 @@ def _picture(ink: Ink, runs: Runs, shown: Mask, pen: Pen) -> Picture:
     return Picture(pixels, cover, 1.0 - backdrop, ink.noise)
 
 
-def _row_trace(strip: Strip, line: F64, shown: Mask, precision: F64 | None) -> RowTrace:
+def _row_trace(strip: Strip, line: F64, shown: Mask, sigma: F64 | None) -> RowTrace:
     """Convert a centre line in strip pixels to page millimetres."""
     visible = np.repeat(shown, NODES_PER_COLUMN)[: len(line)] & np.isfinite(line)
     line = np.where(_near(visible, round(_BRIDGE_MM * strip.px_per_mm)), line, np.nan)
-    sigma = np.full(len(line), 0.3) if precision is None else 1.0 / np.sqrt(precision + 1e-2)
+    if sigma is None:
+        sigma = np.where(visible, 1.0, 10.0)
     return RowTrace(
         row=strip.row,
         x0_mm=strip.x0_mm,

@@ -19,7 +19,7 @@ from cinc_ecg.digitization import stroke
 from cinc_ecg.digitization.normal import add_prior, add_slope_prior, edges_to_nodes, normal_band
 from cinc_ecg.digitization.stroke import NODES_PER_COLUMN, Canvas, Drawing, Edges, Pen, Window
 
-F32 = NDArray[np.float32]
+Real = NDArray[np.floating]
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -57,8 +57,8 @@ class Picture:
     """
 
     pixels: Window
-    cover: F32
-    free: F32
+    cover: Real
+    free: Real
     noise: float
 
 
@@ -84,9 +84,9 @@ class _State:
     line: F64
     edge: Edges
     drawing: Drawing
-    model: F32
-    residual: F32
-    weight: F32
+    model: Real
+    residual: Real
+    weight: Real
     cost: F64  # per column
 
 
@@ -157,7 +157,7 @@ def _evaluate(problem: _Problem, line: F64) -> _State:
     prior = np.zeros(NODES_PER_COLUMN * n_columns)
     prior[1 : len(line) - 1] = np.log1p((_bend(line, problem.cut) / settings.bend_px) ** 2)
     cost += prior.reshape(n_columns, NODES_PER_COLUMN).sum(axis=1)
-    return _State(line, edge, drawing, model, residual, weight, cost)
+    return _State(line, edge, drawing, model, residual, weight, cost.astype(np.float64))
 
 
 def _bend(line: F64, cut: Mask) -> F64:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cinc_ecg.digitization.stroke import window
 
-F32 = NDArray[np.float32]
+Real = NDArray[np.floating]
 F64 = NDArray[np.float64]
 Index = NDArray[np.intp]
 
@@ -22,7 +22,8 @@ class Runs:
     """One run of ink per column; rows in strip pixels, y down.
 
     Attributes:
-        top, bottom: (width,) upper and lower edge where the ink falls to half of the run's own peak.
+        top, bottom: (width,) upper and lower edge where the ink falls to half of the run's own
+            peak.
         peak: (width,) greatest coverage inside the run.
         seen: (width,) True where the path lies on ink; elsewhere the edges are NaN.
     """
@@ -38,11 +39,11 @@ class Runs:
         return (self.top + self.bottom) / 2.0
 
 
-def runs_on_path(cover: F32, path: Index, faintest: float = _FAINTEST) -> Runs:
+def runs_on_path(cover: Real, path: Index, faintest: float = _FAINTEST) -> Runs:
     """Measure the run of ink through which the path passes in each column.
 
-    Half of the run's own peak, not of full ink, is the edge: blur lowers the peak of a thin stroke and widens its
-    skirt, and the half-height point moves least.
+    Half of the run's own peak, not of full ink, is the edge: blur lowers the peak of a thin stroke
+    and widens its skirt, and the half-height point moves least.
 
     Args:
         cover: (height, width) trace coverage.
@@ -64,7 +65,7 @@ def runs_on_path(cover: F32, path: Index, faintest: float = _FAINTEST) -> Runs:
     return Runs(np.where(seen, top, np.nan), np.where(seen, bottom, np.nan), peak, seen)
 
 
-def _onto_ink(cover: F32, path: Index, columns: Index) -> Index:
+def _onto_ink(cover: Real, path: Index, columns: Index) -> Index:
     """Move the path's rows onto the darkest pixel within one row."""
     near = np.clip(path[None, :] + np.array([[-1], [0], [1]]), 0, cover.shape[0] - 1)
     chosen: Index = near[cover[near, columns].argmax(axis=0), columns]
@@ -72,7 +73,7 @@ def _onto_ink(cover: F32, path: Index, columns: Index) -> Index:
 
 
 def _extent(mask: NDArray[np.bool_], start: Index) -> tuple[Index, Index]:
-    """Return first and last row of the run of True that contains `start` (start itself where it is False)."""
+    """Return first and last row of the run of True around `start` (itself where it is False)."""
     height, width = mask.shape
     rows = np.arange(height, dtype=np.int16)[:, None]
     columns = np.arange(width)
@@ -84,8 +85,8 @@ def _extent(mask: NDArray[np.bool_], start: Index) -> tuple[Index, Index]:
     return first.astype(np.intp), last.astype(np.intp)
 
 
-def _darkest_within(cover: F32, first: Index, last: Index) -> tuple[Index, F64]:
-    """Return row and coverage of the darkest pixel of each column between its first and last row."""
+def _darkest_within(cover: Real, first: Index, last: Index) -> tuple[Index, F64]:
+    """Return row and coverage of the darkest pixel of each column, first to last row."""
     pixels = window(first, last)
     values = cover[pixels.row, pixels.owner].astype(np.float64)
     peak: F64 = np.maximum.reduceat(values, pixels.start)
@@ -95,8 +96,8 @@ def _darkest_within(cover: F32, first: Index, last: Index) -> tuple[Index, F64]:
     return darkest, peak
 
 
-def _edge(cover: F32, row: Index, step: int, limit: F64, columns: Index) -> F64:
-    """Return where coverage crosses `limit` between a run's end row and the row beyond it (linear)."""
+def _edge(cover: Real, row: Index, step: int, limit: F64, columns: Index) -> F64:
+    """Return where coverage crosses `limit` between a run's end row and the next (linear)."""
     beyond = np.clip(row + step, 0, cover.shape[0] - 1)
     inside, outside = (
         cover[row, columns].astype(np.float64),

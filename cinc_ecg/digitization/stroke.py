@@ -2,10 +2,10 @@
 
 A round pen of half-width h whose centre runs along a function y(x) inks, at every abscissa, exactly
 one interval: from T(x) = min over |u| <= h of y(x + u) - sqrt(h^2 - u^2) to B(x) = max of
-y(x + u) + sqrt(h^2 - u^2) (grey dilation of a graph by a disc). Optics and pixels blur the inked set
-with an isotropic Gaussian. T and B are taken piecewise linear between nodes, for which the vertical
-blur has a closed form; the horizontal blur is a short sum over the cells between nodes. All of it is
-linear in the number of pixels near the stroke, and so is its adjoint.
+y(x + u) + sqrt(h^2 - u^2) (grey dilation of a graph by a disc). Optics and pixels blur the inked
+set with an isotropic Gaussian. T and B are taken piecewise linear between nodes, for which the
+vertical blur has a closed form; the horizontal blur is a short sum over the cells between nodes.
+All of it is linear in the number of pixels near the stroke, and so is its adjoint.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+Real = NDArray[np.floating]
 F64 = NDArray[np.float64]
 Index = NDArray[np.intp]
 
@@ -103,7 +103,7 @@ def edges(line: F64, half: float) -> Edges:
     return Edges(at, node[best, index], share[best, index])
 
 
-def kernel(reach: int, blur: float) -> F32:
+def kernel(reach: int, blur: float) -> Real:
     """Return the weights of the cells -reach .. reach - 1 about a column."""
     offset = np.arange(-reach, reach)
     weight = np.exp(-0.5 * ((offset + 0.5) / (NODES_PER_COLUMN * blur)) ** 2)
@@ -162,9 +162,9 @@ class Drawing:
         slope: (2, 2, n) derivative by [upper, lower edge][left, right node of the cell].
     """
 
-    weight: F32
-    value: F32
-    slope: F32
+    weight: Real
+    value: Real
+    slope: Real
 
 
 def draw(edge: Edges, paper: Canvas, blur: float) -> Drawing:
@@ -184,8 +184,9 @@ def draw(edge: Edges, paper: Canvas, blur: float) -> Drawing:
     return Drawing(kernel(paper.reach, blur), value, slope)
 
 
-def _ramp(a: F32, b: F32) -> tuple[F32, F32, F32]:
-    """Return the mean of the normal distribution function over a..b, and its derivatives by a and b.
+def _ramp(a: Real, b: Real) -> tuple[Real, Real, Real]:
+    """Return the mean of the normal distribution function over a..b, and its derivatives by a and
+    b.
 
     With F(z) = z Phi(z) + phi(z), the integral of Phi: (F(a) - F(b)) / (a - b).
     """
@@ -203,19 +204,19 @@ def _ramp(a: F32, b: F32) -> tuple[F32, F32, F32]:
     )
 
 
-def _normal(z: F32) -> tuple[F32, F32]:
+def _normal(z: Real) -> tuple[Real, Real]:
     """Return the normal distribution function and density, to 3e-4 (Page's tanh formula, fast)."""
     square = z * z
     bent = np.float32(0.7978846) * z * (1.0 + np.float32(0.044715) * square)
     return 0.5 + 0.5 * np.tanh(bent), np.float32(0.3989423) * np.exp(-0.5 * square)
 
 
-def render(drawing: Drawing, paper: Canvas) -> F32:
+def render(drawing: Drawing, paper: Canvas) -> Real:
     """Return the coverage of every pixel of the canvas."""
     return _blend(drawing.value, drawing.weight, paper)
 
 
-def render_change(drawing: Drawing, paper: Canvas, moved: F64) -> F32:
+def render_change(drawing: Drawing, paper: Canvas, moved: F64) -> Real:
     """Return how the image changes, to first order, when the edges move by `moved` (2, nodes)."""
     owner = paper.cells.owner
     change = np.zeros_like(drawing.value)
@@ -225,14 +226,14 @@ def render_change(drawing: Drawing, paper: Canvas, moved: F64) -> F32:
     return _blend(change, drawing.weight, paper)
 
 
-def _blend(value: F32, weights: F32, paper: Canvas) -> F32:
+def _blend(value: Real, weights: Real, paper: Canvas) -> Real:
     image = np.zeros(len(paper.pixels.row), np.float32)
     for entry, weight in zip(paper.entry, weights, strict=True):
         image += weight * value[entry]
     return image
 
 
-def back_project(drawing: Drawing, paper: Canvas, pull: F32) -> F64:
+def back_project(drawing: Drawing, paper: Canvas, pull: Real) -> F64:
     """Return the gradient of sum(pull * image) with respect to the edges, shape (2, nodes)."""
     n_entries = len(drawing.value)
     load = np.zeros(n_entries)

@@ -1,10 +1,10 @@
 """From the edges of a stroke to the pen's centre line.
 
-A round pen of half-width h dilates the curve by a disc. Eroding the upper edge by the same disc gives
-the curve back except in valleys narrower than the pen; eroding the lower edge gives it back except on
-peaks narrower than the pen. Where both agree the curve is known; where they differ, as inside a QRS
-complex whose flanks have run together, the one that stands out from the surrounding level is right:
-ink above the level means a peak, ink below it a trough.
+A round pen of half-width h dilates the curve by a disc. Eroding the upper edge by the same disc
+gives the curve back except in valleys narrower than the pen; eroding the lower edge gives it back
+except on peaks narrower than the pen. Where both agree the curve is known; where they differ, as
+inside a QRS complex whose flanks have run together, the one that stands out from the surrounding
+level is right: ink above the level means a peak, ink below it a trough.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from cinc_ecg.digitization.path import Path
 from cinc_ecg.digitization.runs import Runs
 from cinc_ecg.digitization.stroke import Pen
 
-F32 = NDArray[np.float32]
+Real = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 #: Ticks are this high, drawn with a pen up to this wide, and stand out this far from the trace.
@@ -71,7 +71,7 @@ class RowView:
         x0_px: Page column of the strip's first column.
     """
 
-    cover: F32
+    cover: Real
     path: Path
     runs: Runs
     pen: Pen
@@ -176,7 +176,7 @@ def _groups(mask: Mask) -> list[tuple[int, int]]:
     return list(zip(np.flatnonzero(step == 1), np.flatnonzero(step == -1) - 1, strict=True))
 
 
-def _is_solid(cover: F32, bar: Bar) -> bool:
+def _is_solid(cover: Real, bar: Bar) -> bool:
     """Return whether the bar is as dark at its ends as in between, and upright."""
     start, stop = round(bar.top + 2), round(bar.bottom - 1)
     core = cover[start:stop, bar.first : bar.last + 1].max(axis=1)
@@ -191,7 +191,7 @@ def _is_solid(cover: F32, bar: Bar) -> bool:
     return abs(lean) < 0.6 and abs(taper) < max(0.6, 0.15 * float(lower.sum()))
 
 
-def _centroid(weights: F32, columns: NDArray[np.intp]) -> float:
+def _centroid(weights: Real, columns: NDArray[np.intp]) -> float:
     return float((weights * columns).sum() / max(float(weights.sum()), 1e-6))
 
 
