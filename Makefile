@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
 
-.PHONY: setup demo test test-slow lint format benchmark clean
+.PHONY: setup demo test test-slow test-docker lint format benchmark clean
 
 setup:
 	@sh tools/setup.sh "$(PYTHON)" "$(VENV)"
@@ -17,6 +17,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# Builds and runs the image; needs a Docker engine and the Dockerfile's base image.
+test-docker: setup
+	$(BIN)/python -m pytest -m docker -rs
 
 lint: setup
 	$(BIN)/ruff check .

@@ -117,6 +117,11 @@ STATIC_FAULTS = {
         "docker.cuda",
         "fail",
     ),
+    "torchvision of another build": (
+        lambda r: append(r / "requirements.txt", "torch==2.4.0+cpu\ntorchvision==0.19.0\n"),
+        "docker.cuda",
+        "fail",
+    ),
     "package only installed": (installed_package, "code.import", "fail"),
     "function with one argument less": (
         lambda r: edit(r / "team_code.py", "def load_models(model_folder, verbose)",

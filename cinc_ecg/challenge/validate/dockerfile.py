@@ -164,7 +164,8 @@ def _cuda(tree: Path, images: list[str], instructions: list[Instruction]) -> Che
     name = "docker.cuda"
     file = tree / "requirements.txt"
     pins = read_pins(file.read_text(encoding="utf-8")) if file.is_file() else []
-    version = next((pin.version for pin in pins if pin.name == "torch"), None)
+    versions = {pin.name: pin.version for pin in pins if pin.version}
+    version = versions.get("torch")
     if version is None:
         return passed(name, "torch is not used")
     torch = torch_cuda(version, "\n".join(one.rest for one in instructions))
@@ -178,12 +179,15 @@ def _cuda(tree: Path, images: list[str], instructions: list[Instruction]) -> Che
     else:
         differ = [base for base in bases if base.split(".")[0] != torch.split(".")[0]]
         problems = [f"torch {version} brings CUDA {torch}, the image has {base}" for base in differ]
+    vision = versions.get("torchvision", version)
+    if vision.partition("+")[2] != version.partition("+")[2]:
+        problems.append(f"torchvision {vision} is of another build than torch {version}")
     return verdict(
         name,
         problems,
         f"torch {version}: {'CPU only' if torch == 'cpu' else 'brings CUDA ' + torch}",
-        "choose the base image and torch for the same CUDA (torch==X+cuNNN from its own index), or "
-        "a base image without CUDA",
+        "choose the base image, torch and torchvision for the same CUDA (==X+cuNNN from their own "
+        "index), or a base image without CUDA",
     )
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from cinc_ecg.challenge.reach import reachable_files
 from cinc_ecg.challenge.requirements import (
     MISNAMED,
     Pin,
@@ -17,6 +18,7 @@ from cinc_ecg.challenge.requirements import (
     read_pins,
     third_party,
 )
+from cinc_ecg.challenge.validate.files import DRIVERS
 from cinc_ecg.challenge.validate.report import Check, verdict
 
 _TIMEOUT_S = 600
@@ -25,7 +27,9 @@ _OFFLINE = re.compile(
 )
 
 
-def check_requirements(tree: Path, *, resolve: bool) -> Iterator[Check]:
+def check_requirements(
+    tree: Path, *, resolve: bool, python: str = sys.executable
+) -> Iterator[Check]:
     """Yield what is to be said of requirements.txt; with `resolve`, ask pip as well."""
     file = tree / "requirements.txt"
     if not file.is_file():
@@ -52,13 +56,14 @@ def check_requirements(tree: Path, *, resolve: bool) -> Iterator[Check]:
     )
     yield _complete(tree, pins)
     if resolve:
-        yield _resolvable(file)
+        yield _resolvable(file, python)
 
 
 def _complete(tree: Path, pins: list[Pin]) -> Check:
     names = {pin.name for pin in pins}
     try:
-        used = third_party(tree, deferred=False)
+        reached = reachable_files(tree, ["team_code.py", *DRIVERS])
+        used = third_party(tree, deferred=False, files=reached)
     except SyntaxError as error:
         problem = f"{error.filename}:{error.lineno}: {error.msg}"
         return Check("requirements.complete", "fail", problem, "mend the syntax error")
@@ -75,10 +80,10 @@ def _complete(tree: Path, pins: list[Pin]) -> Check:
     )
 
 
-def _resolvable(file: Path) -> Check:
+def _resolvable(file: Path, python: str) -> Check:
     """Let pip resolve the file without installing anything."""
     name, fix = "requirements.resolvable", "pip says what; change the pins until it finds a set"
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
+    command = [python, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
     command += ["--quiet", "--retries", "1", "--disable-pip-version-check", "-r", str(file)]
     try:
         done = subprocess.run(

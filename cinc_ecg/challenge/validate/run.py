@@ -99,7 +99,7 @@ def check_static(tree: Path, work: Path, options: ValidateOptions) -> Iterator[C
     """Yield what can be found without data; the drivers run with a stand-in team code."""
     sandbox = Sandbox(make_folder(work), options.python)
     yield from check_files(tree)
-    yield from check_requirements(tree, resolve=options.resolve)
+    yield from check_requirements(tree, resolve=options.resolve, python=options.python)
     yield from check_dockerfile(tree)
     yield from check_code(tree, sandbox)
     yield from check_drivers(tree, sandbox)
