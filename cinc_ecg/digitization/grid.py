@@ -20,7 +20,7 @@ from cinc_ecg.types import FloatArray
 
 #: Large tiles resolve the periods of flat scans, small ones follow the perspective of photos; tried
 #: in this order.
-_TILE_SIDES_PX = (512, 320)
+_TILE_SIDES_PX = (512, 320, 220)
 #: Strength from which the second tile size is not tried.
 _GOOD_STRENGTH = 12.0
 #: Larger pictures are shrunk to this long side before their spectra are taken.
@@ -35,7 +35,7 @@ _PEAK_LOG = 3.0
 #: What a harmonic must add to the log power to pay for itself.
 _HARMONIC_PRICE = 2.0
 #: Sum over a tile's harmonics below which there is no grid.
-_MIN_STRENGTH = 1.0
+_MIN_STRENGTH = 0.3
 #: Grid squares between which the width of a page lies; tells a 1-mm from a 5-mm grid with one kind
 #: of line.
 _MAX_PAGE_MM = 480.0

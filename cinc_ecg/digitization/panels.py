@@ -19,6 +19,9 @@ _TIMING_MARGIN = 0.08
 _LIMB_RESIDUAL = (0.02, 0.25)
 #: Where there is no rhythm strip to ask, the limit in between.
 _LIMB_RESIDUAL_ALONE = 0.08
+#: Columns without a strip or limb leads to ask are simultaneous when their beats coincide this well: by
+#: chance a regular heart does so on one page in twenty.
+_SAME_BEATS = 0.7
 #: Ticks and pulses spoil the ink this close to a column's edge.
 _EDGE_MM = 0.4
 _ENVELOPE_STEP_S = 0.01
@@ -49,8 +52,13 @@ def columns_are_simultaneous(
     beats = [_beats(places, traces, mm_per_s) for places in columns]
     length = min(len(b) for b in beats)
     strips = [p for p in hypothesis.places if p.rhythm]
-    if length < 50 or not strips:
-        return residual is not None and residual < _LIMB_RESIDUAL_ALONE, False
+    if length < 50:
+        return False, False
+    if not strips:
+        if residual is not None:
+            return residual < _LIMB_RESIDUAL_ALONE, False
+        coincidence = float(np.mean([_agreement(beats[0], b, reach=2) for b in beats[1:]]))
+        return coincidence > _SAME_BEATS, coincidence > _SAME_BEATS
     strip = _beats(strips, traces, mm_per_s)
     same, following = [], []
     for k in range(1, len(beats)):
@@ -125,11 +133,11 @@ def _beats(places: Sequence[Place], traces: Sequence[RowTrace], mm_per_s: float)
     return total
 
 
-def _agreement(a: FloatArray, b: FloatArray) -> float:
-    """Largest correlation within 60 ms either way."""
+def _agreement(a: FloatArray, b: FloatArray, reach: int = 6) -> float:
+    """Largest correlation within `reach` steps of 10 ms either way."""
     n = min(len(a), len(b))
     best = -1.0
-    for shift in range(-6, 7):
+    for shift in range(-reach, reach + 1):
         left, right = a[max(shift, 0) : n + min(shift, 0)], b[max(-shift, 0) : n + min(-shift, 0)]
         best = max(best, float(np.corrcoef(left, right)[0, 1]))
     return best

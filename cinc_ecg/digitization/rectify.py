@@ -13,8 +13,9 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
-from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter, label
+from scipy.ndimage import binary_closing, gaussian_filter, label
 
 from cinc_ecg.digitization.grid import GridSeed, clip_ink
 from cinc_ecg.errors import GridNotFound
@@ -29,6 +30,10 @@ _MAX_DEGREE = 6
 #: Every so many blocks the phase is passed on to the fit.
 _THINNING = 3
 _MIN_SPOTS = 8
+#: Lines are seen where their amplitude is this share of its usual one; parts of the seen area count
+#: from this share of the largest.
+_SEEN = 0.2
+_LARGE_PART = 0.2
 #: A higher degree must lower the cross-validated error by this factor: paper is flat unless shown
 #: otherwise.
 _DEGREE_GAIN = 0.93
@@ -264,13 +269,10 @@ def _grid_mask(
         field, usable, _ = _demodulated(detail, mask, plane, axis, period_mm)
         amplitude = np.abs(field)
         strong = float(np.percentile(amplitude[usable > 0.4], 80))
-        here = (amplitude > 0.3 * strong) & (usable > 0.2)
+        here = (amplitude > _SEEN * strong) & (usable > 0.2)
         seen = here if seen is None else seen & here
     assert seen is not None
-    seen = binary_fill_holes(binary_closing(seen, iterations=4))
-    regions, count = label(seen)
-    if count > 1:
-        seen = regions == 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
+    seen = _hull(binary_closing(seen, iterations=3))
     height, width = mask.shape
     block = height // seen.shape[0] if seen.shape[0] else 1
     full = np.zeros((height, width), bool)
@@ -279,6 +281,19 @@ def _grid_mask(
     full[big.shape[0] :] = full[big.shape[0] - 1]
     full[:, big.shape[1] :] = full[:, big.shape[1] - 1 : big.shape[1]]
     return full
+
+
+def _hull(seen: np.ndarray) -> np.ndarray:
+    """Fill the convex hull of the large parts of a mask: printed paper has no holes or bays."""
+    regions, count = label(seen)
+    if count == 0:
+        return seen
+    sizes = np.bincount(regions.ravel())[1:]
+    large = np.isin(regions, 1 + np.flatnonzero(sizes > _LARGE_PART * sizes.max()))
+    points = cv2.findNonZero(large.astype(np.uint8))
+    filled = np.zeros(seen.shape, np.uint8)
+    cv2.fillConvexPoly(filled, cv2.convexHull(points), 1)
+    return filled > 0
 
 
 def _unwrap(turns: FloatArray, quality: FloatArray) -> FloatArray:

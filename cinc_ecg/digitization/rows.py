@@ -18,7 +18,10 @@ from cinc_ecg.types import FloatArray, Pulse
 _MIN_STROKE_MM = 7.0
 #: Breaks of the pen up to this long are closed first.
 _CLOSING_MM = 0.5
-_INK_LEVEL = 0.3
+#: Share of full ink from which a pixel counts; the second serves traces much paler than the text.
+_INK_LEVELS = (0.3, 0.12)
+#: By how much the second level must find more.
+_PALE_GAIN = 1.6
 #: Usual width of a trace, at its upper end: signals that come out a little late are harmless to the
 #: official scorers, signals that come out early are not to one of them.
 _PEN_MM = 0.35
@@ -52,10 +55,10 @@ class Row:
     coverage: float
 
 
-def trace_ink(marks: MarkInk) -> np.ndarray:
+def trace_ink(marks: MarkInk, level: float = 0.3) -> np.ndarray:
     """Return (h, w) bool: ink that belongs to long strokes, hence to traces rather than text."""
     k = marks.px_per_mm
-    binary = (marks.ink > _INK_LEVEL).astype(np.uint8)
+    binary = (marks.ink > level).astype(np.uint8)
     reach = max(round(_CLOSING_MM * k), 1) | 1
     joined = cv2.morphologyEx(binary, cv2.MORPH_CLOSE, np.ones((3, reach), np.uint8))
     _, regions, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
@@ -80,9 +83,24 @@ def find_rows(
         inside: Mask of the ink map's shape, False off the printed area.
         pulses: Calibration pulses in page mm.
     """
+    best: list[Row] = []
+    for level in _INK_LEVELS:
+        rows = _rows_at(marks, level, inside, pulses)
+        if _traced_mm(rows) > _PALE_GAIN * _traced_mm(best):
+            best = rows
+    return best
+
+
+def _traced_mm(rows: Sequence[Row]) -> float:
+    return sum((row.x1_mm - row.x0_mm) * row.coverage**2 for row in rows)
+
+
+def _rows_at(
+    marks: MarkInk, ink_level: float, inside: np.ndarray | None, pulses: Sequence[Pulse]
+) -> list[Row]:
     k = marks.px_per_mm
     ox, oy = marks.origin_mm
-    ink = trace_ink(marks)
+    ink = trace_ink(marks, ink_level)
     if inside is not None:
         ink = ink & inside
     profile = _baseline_profile(ink, k)
