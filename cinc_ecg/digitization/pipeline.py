@@ -10,6 +10,7 @@ import numpy as np
 from cinc_ecg.digitization.assemble import assemble, lead_statuses, quality_of
 from cinc_ecg.digitization.calibrate import calibrate
 from cinc_ecg.digitization.density import even_light, paper_background
+from cinc_ecg.digitization.gridless import scale_without_grid
 from cinc_ecg.digitization.layout import (
     Frame,
     Hypothesis,
@@ -31,6 +32,8 @@ from cinc_ecg.types import (
     EcgImage,
     Layout,
     Note,
+    Orientation,
+    PageEvidence,
     PageGeometry,
     PageReader,
     Signal,
@@ -43,6 +46,8 @@ Observe = Callable[[str, object], None]
 #: Lengths of a row that devices print, in seconds; the frame snaps to one of them when it is close.
 _USUAL_SECONDS = (2.5, 3.0, 5.0, 6.0, 10.0, 12.0)
 _STRIP_PX_PER_MM = (10.0, 12.0)
+#: Sure lead names that a page without any scale must show to count as an ECG.
+_NAMES_WITHOUT_SCALE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +97,13 @@ def digitize(
     """
     tell = observe or (lambda stage, value: None)
     pixels = light_paper(image.pixels)
-    evidence = (page_reader or ClassicalPageReader()).read(image)
+    evidence, gridless = read_evidence(image, pixels, page_reader or ClassicalPageReader())
     tell("evidence", evidence)
-    if evidence.lattice is None:
-        raise GridNotFound(f"{image.source}: the page has no readable grid and so no scale")
+    assert evidence.lattice is not None
     page = stand_upright(pixels, evidence, evidence.lattice)
     tell("page", page)
     frame = frame_of(page.rows, page.marks.pulses)
-    require_ecg(page, frame, image.source)
+    require_ecg(page, frame, image.source, uncalibrated=not page.geometry.calibrated)
     calibration, notes = calibrate(
         frame,
         page.marks.pulses,
@@ -109,6 +113,7 @@ def digitize(
         mm_per_s=config.mm_per_s,
         mm_per_mv=config.mm_per_mv,
     )
+    notes = [*gridless, *notes]
     seconds = (config.duration_s,) if config.duration_s else _USUAL_SECONDS
     frame = snap_width(frame, [s * calibration.mm_per_s for s in seconds])
     tell("frame", frame)
@@ -137,15 +142,42 @@ def digitize(
     )
 
 
-def require_ecg(page: UprightPage, frame: Frame, source: str) -> None:
-    """Refuse pictures that are no ECG: two trace rows and a lead name or a pulse, at the least.
+def read_evidence(
+    image: EcgImage, pixels: np.ndarray, page_reader: PageReader
+) -> tuple[PageEvidence, list[Note]]:
+    """Read the page, falling back on pulses for its scale where there is no grid.
+
+    Raises:
+        GridNotFound: Neither a grid nor rows with pulses.
+    """
+    try:
+        evidence = page_reader.read(image)
+        if evidence.lattice is not None:
+            return evidence, []
+        reason = GridNotFound(f"{image.source}: the page has no readable grid")
+    except GridNotFound as error:
+        reason = error
+    found = scale_without_grid(pixels)
+    if found is None:
+        raise reason
+    return PageEvidence(orientation=Orientation(), lattice=found.geometry), [found.note]
+
+
+def require_ecg(
+    page: UprightPage, frame: Frame, source: str, *, uncalibrated: bool = False
+) -> None:
+    """Refuse pictures that are no electrocardiogram.
+
+    At the least two trace rows and a lead name or a pulse must be there; without any scale, several
+    names.
 
     Raises:
         NotAnEcg: The criterion is not met.
     """
     names = [n for n in page.marks.names if n.score > 0.6 and n.lead not in ("I", "II", "III")]
     pulses = [p for p in page.marks.pulses if 4.0 < p.height_mm < 22.0]
-    if len(frame.rows) < 2 or not (names or pulses):
+    enough = len(names) >= _NAMES_WITHOUT_SCALE if uncalibrated else bool(names or pulses)
+    if len(frame.rows) < 2 or not enough:
         raise NotAnEcg(
             f"{source}: {len(frame.rows)} trace rows, {len(names)} lead names and {len(pulses)} "
             "calibration pulses were found; an ECG page needs two rows and a name or a pulse"
