@@ -114,7 +114,7 @@ def digitize(
         mm_per_mv=config.mm_per_mv,
     )
     notes = [*gridless, *notes]
-    seconds = (config.duration_s,) if config.duration_s else _USUAL_SECONDS
+    seconds = (config.duration_s, *_USUAL_SECONDS) if config.duration_s else _USUAL_SECONDS
     frame = snap_width(frame, [s * calibration.mm_per_s for s in seconds])
     tell("frame", frame)
     strips = cut_strips(even_light(pixels, paper_background(pixels)), page.geometry, frame)
@@ -154,12 +154,13 @@ def read_evidence(
         evidence = page_reader.read(image)
         if evidence.lattice is not None:
             return evidence, []
-        reason = GridNotFound(f"{image.source}: the page has no readable grid")
+        reason = GridNotFound("the page has no readable grid")
     except GridNotFound as error:
         reason = error
     found = scale_without_grid(pixels)
     if found is None:
-        raise reason
+        where = f"{image.source}, page {image.page + 1}" if image.page else image.source
+        raise GridNotFound(f"{where or 'picture'}: {reason}") from reason
     return PageEvidence(orientation=Orientation(), lattice=found.geometry), [found.note]
 
 
