@@ -10,6 +10,9 @@ from cinc_ecg.types import LeadName, Pulse, Separator
 
 #: Height of a tick in mm; longer lines are drawn through all rows and count as grid.
 _TICK_MM = (3.0, 12.0)
+_THICK_MM = 0.6
+#: Ticks at more places (in bins of 2 mm) than this are remains of a grid.
+_MOST_COLUMNS = 10
 
 
 def find_separators(
@@ -34,7 +37,12 @@ def find_separators(
     loose = [u for u in strokes if _of_tick_size(u, k)]
     loose = [u for u in loose if not _in_marks(marks, u, pulses, names)]
     clear = [u for u in loose if _is_clear(marks.ink, u, k)]
-    clear = [u for u in clear if sum(_partners(u, other, k) for other in clear) >= 1]
+    clear = [u for u in clear if any(_partners(u, other, k) for other in clear)]
+    # Bars thicker than any trace need not be free at their ends.
+    thick = [u for u in loose if u.width > _THICK_MM * k and u.lean < 0.06 * k]
+    clear += [
+        u for u in thick if u not in clear and sum(_partners(u, other, k) for other in thick) >= 2
+    ]
     if not clear:
         return []
     measure = max(
@@ -46,6 +54,9 @@ def find_separators(
         for u in loose
         if any(u is seed or (_alike(u, seed) and _partners(u, seed, k)) for seed in seeds)
     ]
+    columns = {round(u.x / (2 * k)) for u in ticks}
+    if len(columns) > _MOST_COLUMNS:
+        return []
     ox, oy = marks.origin_mm
     found = [Separator(ox + u.x / k, oy + u.y0 / k, oy + (u.y1 - 1) / k) for u in ticks]
     return sorted(found, key=lambda tick: (tick.y0_mm, tick.x_mm))
