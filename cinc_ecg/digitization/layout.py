@@ -38,6 +38,10 @@ _FREE_PRICE = 0.55
 _NAME_LEFT_MM = 6.0
 _SEPARATOR_PLAY_MM = 2.5
 _EVEN_PLAY_MM = 1.2
+#: What a panel without a name costs on a page with at least so many sure names.
+_UNNAMED_PRICE = 1.2
+_NAMING_PAGE = 4
+_SEEN_NAME = 0.3
 #: What leaving out a detected row costs, and up to how many rows that is tried.
 _DROPPED_ROW_PRICE = 2.5
 _MAX_ROWS_TO_DROP_FROM = 15
@@ -263,7 +267,15 @@ def _log_odds(score: float) -> float:
     return max(0.0, float(np.log(score / (1 - score)))) if score > 0.5 else 0.4 * score
 
 
-def _cell_score(cell: dict[str, float], lead: str) -> float:
+def _names_panels(names: Sequence[LeadName]) -> bool:
+    """Tell whether the page has names enough to miss one where a hypothesis has a panel."""
+    return sum(1 for name in names if name.score > 0.6) >= _NAMING_PAGE
+
+
+def _cell_score(cell: dict[str, float], lead: str, *, expected: bool = False) -> float:
+    """Weigh a panel's names for a lead; `expected` says that the page names its panels."""
+    if expected and max(cell.values(), default=0.0) < _SEEN_NAME:
+        return -_UNNAMED_PRICE
     here = _log_odds(cell[lead]) + 0.5 if lead in cell else 0.0
     other = max((s for name, s in cell.items() if name != lead), default=0.0)
     if lead in cell and cell[lead] >= other:
@@ -302,7 +314,7 @@ def _from_template(
     for r, leads in enumerate(template.all_rows):
         rhythm = r >= len(template.rows)
         for c, lead in enumerate(leads):
-            score += _cell_score(cells.get((r, c), {}), lead)
+            score += _cell_score(cells.get((r, c), {}), lead, expected=_names_panels(names))
             x1 = float(edges[-1] if rhythm else edges[c + 1])
             inverted = template.cabrera and lead == "aVR"
             places.append(Place(lead, r, float(edges[c]), x1, rhythm, inverted))
