@@ -24,6 +24,7 @@ def train_main(train_models: TrainModels, arguments: Sequence[str] | None = None
     parser.add_argument("-m", "--model_folder", required=True, help="folder for the model")
     parser.add_argument("-v", "--verbose", action="store_true")
     chosen = parser.parse_args(arguments)
+    _show_log(chosen.verbose)
     train_models(chosen.data_folder, chosen.model_folder, chosen.verbose)
 
 
@@ -41,9 +42,7 @@ def run_main(
     )
     chosen = parser.parse_args(arguments)
     say = _say if chosen.verbose else _keep_quiet
-    logging.basicConfig(
-        level=logging.INFO if chosen.verbose else logging.WARNING, format="%(message)s"
-    )
+    _show_log(chosen.verbose)
 
     say("Loading the Challenge model...")
     digitization_model, classification_model = load_models(chosen.model_folder, chosen.verbose)
@@ -80,6 +79,10 @@ def _save(source: str, target: Path, signals: Any, labels: Any) -> None:
         helpers.save_signals(str(target), signals, comments)
     if labels is not None:
         helpers.save_labels(str(target), labels)
+
+
+def _show_log(verbose: bool) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
 
 
 def _say(text: str) -> None:
