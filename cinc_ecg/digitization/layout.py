@@ -34,16 +34,19 @@ _PRIOR = {
 _CABRERA_PRIOR = -1.5
 #: Price per panel of taking the leads from the names alone: the table explains them for nothing.
 _FREE_PRICE = 0.55
+#: Price of an arrangement that is in no table.
+_UNUSUAL_PRICE = 1.5
 #: A name stands from this far left of its panel's start ...
 _NAME_LEFT_MM = 6.0
 _SEPARATOR_PLAY_MM = 2.5
 _EVEN_PLAY_MM = 1.2
 #: What a panel without a name costs on a page with at least so many sure names.
-_UNNAMED_PRICE = 1.2
+_UNNAMED_PRICE = 0.8
 _NAMING_PAGE = 4
 _SEEN_NAME = 0.3
 #: What leaving out a detected row costs, and up to how many rows that is tried.
 _DROPPED_ROW_PRICE = 2.5
+_DROPPED_MARKED_PRICE = 8.0
 _MAX_ROWS_TO_DROP_FROM = 15
 
 
@@ -157,7 +160,11 @@ def hypotheses(
     found = []
     for kept in _row_choices(len(frame.rows)):
         part = Frame(tuple(frame.rows[k] for k in kept), frame.x0_mm, frame.x1_mm)
-        price = _DROPPED_ROW_PRICE * (len(frame.rows) - len(kept))
+        price = sum(
+            _DROPPED_MARKED_PRICE if row.marked else _DROPPED_ROW_PRICE
+            for k, row in enumerate(frame.rows)
+            if k not in kept
+        )
         for hypothesis in _for_rows(part, names, separators, wanted):
             places = tuple(replace(p, row=kept[p.row]) for p in hypothesis.places)
             found.append(replace(hypothesis, places=places, score=hypothesis.score - price))
@@ -352,7 +359,9 @@ def _from_names(
     chosen = _assign(panels, cells)
     if chosen is None:
         return None
-    score = _separator_score(edges, separators) - astray - _FREE_PRICE * len(panels)
+    score = (
+        _separator_score(edges, separators) - astray - _UNUSUAL_PRICE - _FREE_PRICE * len(panels)
+    )
     score += _rhythm_bonus(frame, n_grid, n_columns)
     places = []
     for (r, c), (lead, gain) in zip(panels, chosen, strict=True):

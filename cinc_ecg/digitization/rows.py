@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import cv2
@@ -47,12 +47,14 @@ class Row:
         baseline_mm: Level about which the trace runs.
         x0_mm, x1_mm: First and last column of its ink, a calibration pulse included.
         coverage: Share of the columns in between that have ink near the row.
+        marked: A calibration pulse stands on it.
     """
 
     baseline_mm: float
     x0_mm: float
     x1_mm: float
     coverage: float
+    marked: bool = False
 
 
 def trace_ink(marks: MarkInk, level: float = 0.3) -> np.ndarray:
@@ -114,12 +116,23 @@ def _rows_at(
     )
     marked = np.array([(foot - oy) * k for foot in _pulse_column(pulses)])
     levels = _joined(peaks.astype(float), marked)
-    rows = [_row(ink, round(level), _reach(levels, level, k), k) for level in levels]
-    found = _drop_weak([row for row in rows if row is not None])
+    measured = [_row(ink, round(level), _reach(levels, level, k), k) for level in levels]
+    rows = [
+        replace(row, marked=bool(len(marked) and np.abs(marked - level).min() < 1.0))
+        for row, level in zip(measured, levels, strict=True)
+        if row is not None
+    ]
+    found = _drop_weak(rows)
     # The pen's centre line ends half a stroke and half a pixel inside its ink.
     rim = 0.5 * _PEN_MM + 0.5 / k
     return [
-        Row(oy + r.baseline_mm, ox + r.x0_mm + rim, ox + r.x1_mm - rim, r.coverage) for r in found
+        replace(
+            r,
+            baseline_mm=oy + r.baseline_mm,
+            x0_mm=ox + r.x0_mm + rim,
+            x1_mm=ox + r.x1_mm - rim,
+        )
+        for r in found
     ]
 
 
