@@ -46,7 +46,10 @@ def demo(
         f"{result.calibration.mm_per_mv:g} mm/mV; page read in {took_s:.1f} s, "
         f"all in {time.monotonic() - started:.1f} s"
     )
+    for note in result.notes:
+        print(f"{note.severity}: {note.text} [{note.code}]")
     print(f"{out}/: {' '.join(sorted(files))}")
+    print(f"Look at {out / f'{_STEM}.overlay.png'}: does every line lie on its trace?")
 
 
 def _write(out: Path, image: EcgImage, result: Digitization) -> list[str]:
