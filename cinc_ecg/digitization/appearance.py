@@ -155,7 +155,7 @@ def profile(cuts: Sections) -> tuple[F64, F64, F64]:
     good = (bins >= 0) & (bins < n_bins) & (cuts.free > 0.3)
     weight = np.bincount(bins[good], weights=cuts.free[good] ** 2, minlength=n_bins)
     total = np.bincount(bins[good], weights=(cuts.free * cuts.cover)[good], minlength=n_bins)
-    centre = (np.arange(n_bins) + 0.5) * _BIN_PX - _REACH_PX
+    centre = np.asarray((np.arange(n_bins) + 0.5) * _BIN_PX - _REACH_PX, np.float64)
     return centre, total / np.maximum(weight, 1e-9), np.asarray(weight, np.float64)
 
 

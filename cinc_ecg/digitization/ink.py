@@ -25,6 +25,8 @@ Real = NDArray[np.floating]
 _SHADE_BLOCK_MM = 4.0
 #: Period of the grid's coarse lines; profiles are compared across it.
 _GRID_PERIOD_MM = 5.0
+#: Straight lines farther than this from the baseline are no trace, periodic or not.
+_FRAME_MM = 10.0
 #: Share of a strip's pixels that are surely trace or text: a 0.25 mm pen over 48 mm covers about
 #: 0.6 %.
 _SEED_SHARE = 0.003
@@ -168,7 +170,8 @@ def ink_map(strip: Strip, colours: Colours) -> Ink:
         The strip's `Ink`.
     """
     value = _project(strip, colours)
-    backdrop = _backdrop(value, strip.px_per_mm)
+    baseline_px = (strip.baseline_mm - strip.y0_mm) * strip.px_per_mm
+    backdrop = _backdrop(value, strip.px_per_mm, baseline_px)
     rest = value - backdrop
     sample = rest[::3, ::3]
     noise = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
@@ -186,22 +189,24 @@ def _project(strip: Strip, colours: Colours) -> Real:
     return value
 
 
-def _backdrop(value: Real, px_per_mm: float) -> Real:
+def _backdrop(value: Real, px_per_mm: float, baseline_px: float) -> Real:
     """Return the grid's darkness from column and row profiles.
 
     A column's median over the strip's height is its grid line; a row's median over a stretch of
-    the strip likewise, but a flat trace can fill a row, so a row is believed only as far as the
-    rows one coarse period away show the same.
+    the strip likewise, but a flat trace can fill a row, so a row near the baseline is believed only
+    as far as the rows one coarse period away show the same. Elsewhere a full row is a frame or rule.
     """
     width = value.shape[1]
     columns = np.median(value[::3], axis=0)
     period = _GRID_PERIOD_MM * px_per_mm
     n_parts = max(1, round(width / (60.0 * px_per_mm)))
     edges = np.linspace(0, width, n_parts + 1).astype(int)
+    far = np.abs(np.arange(len(value)) - baseline_px) > _FRAME_MM * px_per_mm
     parts = []
     for start, stop in pairwise(edges):
         profile = np.median(value[:, start:stop:4], axis=1)
-        parts.append(np.minimum(profile, _folded(profile, period) + 0.03))
+        periodic = np.minimum(profile, _folded(profile, period) + 0.03)
+        parts.append(np.where(far, profile, periodic))
     centres = (edges[:-1] + edges[1:]) / 2.0
     rows = _between(np.stack(parts, axis=1), centres, width)
     columns = np.clip(columns, 0.0, 0.95).astype(np.float32)

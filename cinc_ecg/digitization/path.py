@@ -40,6 +40,7 @@ class PathCosts:
         climb: Cost of one row climbed on bare paper.
         climb_ink: Cost of one row climbed on ink.
         full: Coverage from which a pixel counts as all ink.
+        ends, ends_mm: Factor on `across` near the strip's ends, where a trace begins and stops.
         stray_per_mm: Cost of one column per millimetre away from the baseline.
     """
 
@@ -48,6 +49,8 @@ class PathCosts:
     climb_ink: float = 0.002
     full: float = 0.6
     stray_per_mm: float = 0.004
+    ends: float = 0.3
+    ends_mm: float = 12.0
 
 
 def trace_paths(
@@ -79,13 +82,17 @@ def trace_paths(
         stray[k, rows:] = 1e3
     level = np.cumsum(costs.climb * paper + np.float32(costs.climb_ink), axis=2, dtype=np.float32)
     best = np.empty_like(paper)
-    best[0] = costs.across * paper[0] + stray
+    across = np.full(width, costs.across)
+    near = min(round(costs.ends_mm * px_per_mm), width // 4)
+    across[:near] *= costs.ends
+    across[width - near :] *= costs.ends
+    best[0] = across[0] * paper[0] + stray
     for c in range(1, width):
         climb, previous = level[c], best[c - 1]
         up = np.minimum.accumulate(previous - climb, axis=1) + climb
         down = np.minimum.accumulate((previous + climb)[:, ::-1], axis=1)[:, ::-1] - climb
         np.minimum(up, down, out=up)
-        up += costs.across * paper[c]
+        up += across[c].astype(np.float32) * paper[c]
         up += stray
         if c % 64 == 0:
             up -= up.min(axis=1, keepdims=True)

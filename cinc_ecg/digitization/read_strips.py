@@ -14,6 +14,7 @@ from cinc_ecg.digitization import stroke
 from cinc_ecg.digitization.appearance import measure_pen
 from cinc_ecg.digitization.detour import take_detours
 from cinc_ecg.digitization.ink import Ink, ink_map, page_colours
+from cinc_ecg.digitization.overlap import Claim, claim, settle
 from cinc_ecg.digitization.path import Path, trace_paths
 from cinc_ecg.digitization.rerender import FitSettings, Picture, refine
 from cinc_ecg.digitization.runs import Runs, runs_on_path
@@ -73,18 +74,19 @@ class ClassicalStripReader:
         rows = [_measure(*row) for row in zip(strips, inks, covers, paths, limits, strict=True)]
         views = [RowView(r.cover, r.path, r.runs, r.pen, r.strip.x0_mm * scale) for r in rows]
         cuts = find_cuts(views, scale)
-        return [self._read_one(row, cut) for row, cut in zip(rows, cuts, strict=True)]
+        claims = settle([_claim(row) for row in rows])
+        return [self._read_one(*row) for row in zip(rows, cuts, claims, strict=True)]
 
-    def _read_one(self, row: _Row, cuts: Cuts) -> RowTrace:
+    def _read_one(self, row: _Row, cuts: Cuts, owned: Claim) -> RowTrace:
         """Fit one row's centre line."""
-        runs, pen = row.runs, row.pen
+        runs, pen = owned.runs, row.pen
         if runs.seen.sum() < 10:
             return _row_trace(row.strip, np.full(_n_nodes(row.cover), np.nan), runs.seen, None)
-        shown = runs.seen & ~cuts.hidden
+        shown = runs.seen & ~cuts.hidden & ~owned.hidden
         line = _fill(centre_line(runs, _FLANK * row.half), shown, cuts)
         if not self.settings.rerender:
             return _row_trace(row.strip, line, shown, None)
-        picture = _picture(row.ink, runs, shown, pen)
+        picture = _picture(row.ink, owned, shown, pen)
         fit = refine(picture, line, pen, _cut_nodes(cuts, len(line)), self.settings.fit)
         return _row_trace(row.strip, fit.line, shown, standard_error(fit, row.ink.noise, shown))
 
@@ -98,6 +100,18 @@ class _Row:
     runs: Runs
     half: float
     pen: Pen
+
+
+def _claim(row: _Row) -> Claim:
+    """Make a row's claim to the ink on its path."""
+    strip, scale = row.strip, row.strip.px_per_mm
+    return claim(
+        row.runs,
+        row.half,
+        x0_px=strip.x0_mm * scale,
+        y0_px=strip.y0_mm * scale,
+        baseline_px=strip.baseline_mm * scale,
+    )
 
 
 def _territories(strips: Sequence[Strip]) -> list[tuple[int, int]]:
@@ -152,14 +166,18 @@ def _fill(line: F64, shown: Mask, cuts: Cuts) -> F64:
     return filled
 
 
-def _picture(ink: Ink, runs: Runs, shown: Mask, pen: Pen) -> Picture:
+def _picture(ink: Ink, owned: Claim, shown: Mask, pen: Pen) -> Picture:
     """Cut out the pixels near the stroke."""
     height = ink.darkness.shape[0]
     margin = 3.0 * pen.blur + 3.0
-    top = minimum_filter1d(np.where(shown, runs.top, np.inf), 3)
-    bottom = maximum_filter1d(np.where(shown, runs.bottom, -np.inf), 3)
-    first = np.where(shown, np.clip(np.floor(top - margin), 0, height - 1), 1.0).astype(np.intp)
-    last = np.where(shown, np.clip(np.ceil(bottom + margin), 0, height - 1), 0.0).astype(np.intp)
+    top = minimum_filter1d(np.where(shown, owned.runs.top, np.inf), 3)
+    bottom = maximum_filter1d(np.where(shown, owned.runs.bottom, -np.inf), 3)
+    first = np.where(
+        shown, np.clip(np.floor(np.maximum(top - margin, owned.first)), 0, height - 1), 1.0
+    ).astype(np.intp)
+    last = np.where(
+        shown, np.clip(np.ceil(np.minimum(bottom + margin, owned.last)), 0, height - 1), 0.0
+    ).astype(np.intp)
     pixels = stroke.window(first, last)
     backdrop = ink.backdrop[pixels.row, pixels.owner]
     cover = ink.darkness[pixels.row, pixels.owner] - backdrop
