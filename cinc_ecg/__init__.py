@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cinc_ecg.types import EcgImage as EcgImage
     from cinc_ecg.types import Signal as Signal
 
-#: Public name -> module that defines it; imported on first use so that `import cinc_ecg` stays light (PEP 562).
+#: Public name -> module that defines it; imported on first use so that `import cinc_ecg` stays
+#: light (PEP 562).
 _LAZY = {
     "Digitization": "cinc_ecg.types",
     "EcgImage": "cinc_ecg.types",
@@ -27,7 +28,7 @@ _LAZY = {
     "score_lead": "cinc_ecg.metrics.official",
 }
 
-__all__ = ["__version__", *sorted(_LAZY)]
+__all__ = ["__version__", *sorted(_LAZY)]  # noqa: PLE0604 - all strings
 
 
 def __getattr__(name: str) -> object:

@@ -25,6 +25,7 @@ class LayoutTemplate:
 
     @property
     def n_columns(self) -> int:
+        """Number of columns of the grid rows."""
         return max(len(row) for row in self.rows)
 
     @property
@@ -34,6 +35,7 @@ class LayoutTemplate:
 
     @property
     def leads(self) -> frozenset[str]:
+        """Every lead that is printed."""
         return frozenset(lead for row in self.all_rows for lead in row)
 
 

@@ -1,1 +1,1 @@
-"""From a picture to calibrated signals: evidence, geometry, rows, traces, layout, calibration, consistency."""
+"""From a picture to calibrated signals: evidence, geometry, rows, traces, layout, calibration."""

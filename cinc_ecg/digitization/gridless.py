@@ -1,4 +1,4 @@
-"""Pages without a readable grid: take the scale from the calibration pulses, or say that there is none."""
+"""Pages without a readable grid: scale by the calibration pulses, or say that there is none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cinc_ecg.digitization.rows import find_rows
 from cinc_ecg.geometry import flat_geometry
 from cinc_ecg.types import Note, PageGeometry, Pulse
 
-#: Usual widths of what a picture shows: a letter or A4 page lying, and just the traces of ten seconds.
+#: Usual widths of what a picture shows: a letter or A4 page, or just the traces of ten seconds.
 _USUAL_WIDTHS_MM = (279.4, 260.0, 297.0, 210.0)
 _PULSE_MM = 10.0
 _MIN_ALIKE = 2

@@ -19,8 +19,8 @@ _TIMING_MARGIN = 0.08
 _LIMB_RESIDUAL = (0.02, 0.25)
 #: Where there is no rhythm strip to ask, the limit in between.
 _LIMB_RESIDUAL_ALONE = 0.08
-#: Columns without a strip or limb leads to ask are simultaneous when their beats coincide this well: by
-#: chance a regular heart does so on one page in twenty.
+#: Columns without a strip or limb leads to ask are simultaneous when their beats coincide this
+#: well: by chance a regular heart does so on one page in twenty.
 _SAME_BEATS = 0.7
 #: Ticks and pulses spoil the ink this close to a column's edge.
 _EDGE_MM = 0.4
