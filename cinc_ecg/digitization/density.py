@@ -8,7 +8,7 @@ import numpy as np
 #: The paper's brightness is estimated on a picture shrunk to about this many pixels on the long
 #: side.
 _BACKGROUND_PX = 440
-#: Blur of the estimate in those pixels: hides the blocks of the closing, follows shadows of a few mm.
+#: Blur of the estimate in those pixels: hides the blocks of the closing, follows small shadows.
 _BACKGROUND_SIGMA = 2.0
 #: Darkest transmittance that still counts; keeps the logarithm finite.
 _MIN_TRANSMITTANCE = 0.02
