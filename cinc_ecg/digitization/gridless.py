@@ -66,8 +66,8 @@ def scale_without_grid(pixels: np.ndarray, mask: np.ndarray | None = None) -> Gr
             return GridlessPage(geometry, Note("scale_from_pulses", "warning", "page", text))
         if fallback is None and len(find_rows(strokes)) >= _MIN_ALIKE:
             text = (
-                f"no grid, no pulses: uncalibrated; times and voltages assume a page {page_mm:g} mm "
-                "wide. Give the true scale by cropping to a page with a grid"
+                f"no grid, no pulses: uncalibrated; times and voltages assume a page {page_mm:g} mm"
+                " wide. Give the true scale by cropping to a page with a grid"
             )
             fallback = GridlessPage(
                 replace(flat, calibrated=False), Note("uncalibrated", "error", "page", text)

@@ -1,9 +1,9 @@
 """A quick aligned signal-to-noise ratio for day-to-day use, not the official number.
 
 The official alignment matches pictures of the signals; this one takes the shift that leaves the
-smallest error. It takes 2 ms where the official one takes 25 (2.5 s printed of 10 s at 500 Hz). On 24 real leads
-with added noise it lies above the official value by 0.0, 0.4 and 1.2 dB in the median and by 0.8, 1.1
-and 1.8 dB in the mean, where the official value is 17, 10 and 2 dB (`python -m
+smallest error. It takes 2 ms where the official one takes 25 (2.5 s printed of 10 s at 500 Hz). On
+24 real leads with added noise it lies above the official value by 0.0, 0.4 and 1.2 dB in the median
+and by 0.8, 1.1 and 1.8 dB in the mean, where the official value is 17, 10 and 2 dB (`python -m
 benchmarks.score_speed --fast`). Not for publication.
 """
 

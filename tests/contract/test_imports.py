@@ -45,7 +45,9 @@ def test_module_keeps_the_import_table(path):
             assert target == part or target in TABLE["allowed"][part], f"{path}: imports {name}"
         elif top in TABLE["third_party"]:
             assert part in TABLE["third_party"][top], f"{path}: imports {name}"
-        assert top not in ("helper_code", "team_code", "tests", "benchmarks"), f"{path}: imports {name}"
+        assert top not in ("helper_code", "team_code", "tests", "benchmarks"), (
+            f"{path}: imports {name}"
+        )
 
 
 def test_import_graph_has_no_cycle():
