@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,10 @@ from cinc_ecg.digitization.layout import Frame, Hypothesis, Place
 from cinc_ecg.digitization.orient import UprightPage
 from cinc_ecg.digitization.panels import make_panels
 from cinc_ecg.digitization.pipeline import cut_strips, digitize
-from cinc_ecg.digitization.read_page import light_paper
+from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
 from cinc_ecg.digitization.rows import Row
-from cinc_ecg.errors import CincEcgError
+from cinc_ecg.errors import CincEcgError, GridNotFound
 from cinc_ecg.geometry import to_image, to_page
 from cinc_ecg.types import (
     EcgImage,
@@ -55,14 +55,18 @@ the truth. *geometry + layout*: only the traces are read. *all*: what sampling a
 
 
 class TrueGeometry:
-    """A page reader that knows the page's map."""
+    """A page reader that knows the page's map; the masks are those of the classical reader."""
 
     def __init__(self, truth: PageTruth) -> None:
-        self._evidence = PageEvidence(lattice=truth.geometry, orientation=Orientation())
+        self._truth = truth
 
     def read(self, image: EcgImage) -> PageEvidence:
         """Return the true lattice."""
-        return self._evidence
+        try:
+            found = ClassicalPageReader().read(image)
+        except GridNotFound:
+            found = PageEvidence()
+        return replace(found, lattice=self._truth.geometry, orientation=Orientation())
 
 
 class TrueTraces:

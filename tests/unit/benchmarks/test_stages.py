@@ -53,7 +53,9 @@ def test_true_layout_is_the_same_in_another_frame(photographed):
 
 def test_true_geometry_is_handed_over(photographed):
     image, truth = photographed
-    assert TrueGeometry(truth).read(image).lattice is truth.geometry
+    evidence = TrueGeometry(truth).read(image)
+    assert evidence.lattice is truth.geometry
+    assert evidence.orientation is not None
 
 
 def test_table_has_a_row_per_condition_and_a_column_per_stage():
