@@ -27,6 +27,12 @@ _SHADE_BLOCK_MM = 4.0
 _GRID_PERIOD_MM = 5.0
 #: Straight lines farther than this from the baseline are no trace, periodic or not.
 _FRAME_MM = 10.0
+#: Ink broader than this in both directions is a stain; fainter ones than this do no harm.
+_STAIN_MM, _FAINT_STAIN = 2.0, 0.08
+#: Stains are looked for in a picture reduced by this factor.
+_COARSE = 3
+#: A pixel of which the backdrop leaves less free says nothing.
+_HIDDEN = 0.12
 #: Share of a strip's pixels that are surely trace or text: a 0.25 mm pen over 48 mm covers about
 #: 0.6 %.
 _SEED_SHARE = 0.003
@@ -62,9 +68,9 @@ class Ink:
 
     def trace(self) -> Real:
         """Return the trace's coverage: opaque ink shows in the part that the grid leaves free."""
-        free = np.maximum(1.0 - self.backdrop, 0.15)
-        cover: Real = (self.darkness - self.backdrop) / free
-        return cover
+        free = 1.0 - self.backdrop
+        cover: Real = (self.darkness - self.backdrop) / np.maximum(free, 0.15)
+        return np.where(free > _HIDDEN, cover, np.float32(0.0))
 
     def evidence(self) -> Real:
         """Return coverage fit for following a stroke: averaged along it where the page is poor.
@@ -172,6 +178,7 @@ def ink_map(strip: Strip, colours: Colours) -> Ink:
     value = _project(strip, colours)
     baseline_px = (strip.baseline_mm - strip.y0_mm) * strip.px_per_mm
     backdrop = _backdrop(value, strip.px_per_mm, baseline_px)
+    backdrop = 1.0 - (1.0 - backdrop) * (1.0 - _stains(value - backdrop, strip.px_per_mm))
     rest = value - backdrop
     sample = rest[::3, ::3]
     noise = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
@@ -216,6 +223,22 @@ def _backdrop(value: Real, px_per_mm: float, baseline_px: float) -> Real:
     # Two lines of one tone overlap: uncovered shares multiply.
     backdrop: Real = tone * (1.0 - (1.0 - rows / tone) * (1.0 - columns[None, :] / tone))
     return backdrop
+
+
+def _stains(rest: Real, px_per_mm: float) -> Real:
+    """Return the darkness of patches too broad for a pen stroke: stains, creases, shadows, holes.
+
+    A grey opening removes all that is narrower than its square in either direction.
+    """
+    height, width = rest.shape
+    small = cv2.resize(rest, (width // _COARSE, height // _COARSE), interpolation=cv2.INTER_AREA)
+    side = max(3, round(_STAIN_MM * px_per_mm / _COARSE))
+    broad = cv2.morphologyEx(small, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    broad = np.where(broad > _FAINT_STAIN, np.clip(broad, 0.0, 1.0), 0.0).astype(np.float32)
+    if not broad.any():
+        return np.zeros_like(rest)
+    smooth = cv2.blur(broad, (3, 3))
+    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _folded(profile: NDArray[np.floating], period: float) -> NDArray[np.floating]:
