@@ -12,16 +12,17 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from cinc_ecg.digitization.mismatch import explain
+from cinc_ecg.digitization.mismatch import explain, has_simple_cause
 from cinc_ecg.digitization.simultaneous import Fit, Window, common_model, solve, windows_of
 from cinc_ecg.types import FloatArray, LeadTrace, Note, Panel, Signal
 
 #: Readers' standard errors may all be too small by up to this factor.
 _LARGEST_INFLATION = 2.0
-#: A window is combined below this chi-square per degree of freedom, its worst samples left out.
-_CHI2, _TRIMMED = 1.5, 0.95
-#: Median of chi-square over its degrees of freedom, for one or two of them.
-_MEDIAN_CHI2 = 0.6
+#: A window is combined below this mean chi-square per degree of freedom; a sample counts at most
+#: `_MOST`, so that a short misread stretch does not decide.
+_CHI2, _MOST = 1.5, 30.0
+#: It must be possible to compare this share of a window.
+_COMPARED = 0.5
 #: Stretches of this length within a window are combined fully below the first limit, not at all
 #: above the second.
 _STRETCH_S = 0.04
@@ -51,12 +52,19 @@ def reconcile(
     inflation = _inflation(fits)
     notes: list[Note] = []
     for window, fit in zip(windows, fits, strict=True):
-        if _agrees(fit, inflation):
+        if np.mean(fit.dof > 0) < _COMPARED:
+            continue
+        if _agrees(window, fit, inflation, panels):
             _apply(window, fit, inflation, panels, signal, samples, sigma)
             continue
         smaller = _without_strips(window, panels)
         rest = solve(smaller, panels, traces, signal) if smaller else None
-        rest_agrees = rest is not None and _agrees(rest, inflation)
+        rest_agrees = (
+            smaller is not None
+            and rest is not None
+            and bool(np.mean(rest.dof > 0) >= _COMPARED)
+            and _agrees(smaller, rest, inflation, panels)
+        )
         notes.append(_note(window, fit, panels, signal.fs_hz, rest_agrees))
         if smaller is not None and rest is not None and rest_agrees:
             _apply(smaller, rest, inflation, panels, signal, samples, sigma)
@@ -80,24 +88,26 @@ def _without_strips(window: Window, panels: Sequence[Panel]) -> Window | None:
 def _inflation(fits: Sequence[Fit]) -> float:
     """Return the factor by which all standard errors fall short, from the samples that fit best.
 
-    The median of chi-square over its degrees of freedom ignores the few places where a reading went
-    astray; it is about 0.7 when the errors are as stated.
+    The median of chi-square ignores the few places where a reading went astray. That of honest
+    errors is dof (1 - 2 / (9 dof))^3 (Wilson and Hilferty 1931).
     """
-    ratios = [fit.chi2[fit.dof > 0] / fit.dof[fit.dof > 0] for fit in fits]
-    if not sum(map(len, ratios)):
-        return 1.0
-    typical = float(np.median(np.concatenate(ratios))) / _MEDIAN_CHI2
+    ratios = [np.empty(0)]
+    for fit in fits:
+        dof = fit.dof[fit.dof > 0]
+        ratios.append(fit.chi2[fit.dof > 0] / (dof * (1 - 2 / (9 * dof)) ** 3))
+    together = np.concatenate(ratios)
+    typical = float(np.median(together)) if len(together) else 1.0
     return float(np.sqrt(np.clip(typical, 1.0, _LARGEST_INFLATION**2)))
 
 
-def _agrees(fit: Fit, inflation: float) -> bool:
-    """Tell whether the panels of a window differ by no more than their standard errors."""
+def _agrees(window: Window, fit: Fit, inflation: float, panels: Sequence[Panel]) -> bool:
+    """Tell whether a window's panels differ by no more than errors of reading."""
     counted = fit.dof > 0
-    if counted.sum() < fit.dof.size // 2:
+    chi2 = fit.chi2[counted] / fit.dof[counted] / inflation**2
+    if np.minimum(chi2, _MOST).mean() >= _CHI2:
         return False
-    chi2 = fit.chi2[counted] / inflation**2
-    worst = np.quantile(chi2, _TRIMMED)
-    return float(chi2[chi2 <= worst].sum() / fit.dof[counted][chi2 <= worst].sum()) < _CHI2
+    leads = [panels[k].lead for k in window.panels]
+    return not has_simple_cause(leads, window.model, fit.values, fit.sigma)
 
 
 def _apply(

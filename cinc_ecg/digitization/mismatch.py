@@ -20,6 +20,21 @@ _SAME_GAIN = 0.1
 _LAGS_S = (0.012, 0.4)
 
 
+def has_simple_cause(
+    leads: Sequence[str], model: FloatArray, values: FloatArray, sigma: FloatArray
+) -> bool:
+    """Tell whether a swap, a sign or a gain accounts for most of what leads differ by.
+
+    Reading errors look like none of these, so this finds a mistake even where the standard errors
+    are stated too large to make it stand out. Arguments as in `explain`.
+    """
+    weight, data = _weighted(values, sigma)
+    power = data.T @ data
+    causes = [*_relabelled(leads, model, weight, power), *_scaled(leads, model, weight, power)]
+    before = _left_over(model * weight[:, None], power)
+    return min((cost for cost, _ in causes), default=np.inf) < _EXPLAINED * before
+
+
 def explain(
     leads: Sequence[str],
     model: FloatArray,
@@ -36,15 +51,14 @@ def explain(
     Args:
         leads: Names of the k traces.
         model: (k, d) coefficients of the traces.
-        values, sigma: (n, k) aligned readings in mV and their standard errors.
+        values, sigma: (n, k) readings in mV and their standard errors.
         columns: Number of the printed column each trace stands in.
         fs_hz: Sampling rate.
 
     Returns:
         A clause such as "I and II may be swapped, or III may be upside down".
     """
-    weight = 1.0 / np.median(sigma, 0)
-    data = (values - values.mean(0)) * weight
+    weight, data = _weighted(values, sigma)
     power = data.T @ data
     before = _left_over(model * weight[:, None], power)
     found = [
@@ -55,8 +69,14 @@ def explain(
     found.sort(key=lambda item: item[0])
     if not found or found[0][0] > _EXPLAINED * before:
         return "no single swap, sign, gain or delay explains it"
-    limit = _AS_GOOD * found[0][0] + 0.02 * before
+    limit = _AS_GOOD * found[0][0] + 0.01 * before
     return ", or ".join([text for cost, text in found if cost <= limit][:_MOST_NAMED])
+
+
+def _weighted(values: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return one weight per lead, and the readings about their means times it."""
+    weight = 1.0 / np.median(sigma, 0)
+    return weight, (values - values.mean(0)) * weight
 
 
 def _left_over(model: FloatArray, power: FloatArray) -> float:

@@ -57,7 +57,7 @@ class Fit:
         change: (n, k) what brings each aligned reading onto the fit, in mV.
         error: (n, k) standard error of the fit, in mV.
         chi2, dof: (n,) weighted squared residual of each sample and its degrees of freedom.
-        values, sigma: (n, k) aligned readings without their levels, and their errors, in mV.
+        values, sigma: (n, k) readings as they came, and their errors, in mV.
         known: (n, k) True where there was a reading.
         offsets_s: (k,) by how much each panel is late.
     """
@@ -120,11 +120,12 @@ def solve(
     levels come from linear least squares on what the fit leaves over, twice.
     """
     offsets = np.zeros(len(window.panels))
+    raw, raw_sigma, _ = _read(window, panels, traces, signal, offsets)
     for _ in range(2):
-        values, sigma, known = _read(window, panels, traces, signal, offsets)
+        values, sigma, _ = _read(window, panels, traces, signal, offsets)
         rough = values - np.median(values, 0)
         slope = _slope(window.model, rough, sigma, signal.fs_hz)
-        step, levels = _offsets(window.model, rough, sigma, slope)
+        step, _ = _offsets(window.model, rough, sigma, slope)
         offsets = np.clip(offsets - step, -_LARGEST_OFFSET_S, _LARGEST_OFFSET_S)
     values, sigma, known = _read(window, panels, traces, signal, offsets)
     values -= np.median(values, 0)
@@ -134,7 +135,7 @@ def solve(
     residual = values - np.einsum("nij,nj->ni", hat, values)
     chi2 = (residual**2 / sigma**2).sum(1)
     dof = np.maximum(known.sum(1) - window.model.shape[1], 0).astype(float)
-    return Fit(-residual, error, chi2, dof, values, sigma, known, offsets)
+    return Fit(-residual, error, chi2, dof, raw, raw_sigma, known, offsets)
 
 
 def _read(
