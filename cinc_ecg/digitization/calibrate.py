@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cinc_ecg.digitization.calibration_text import GAINS, ScaleText
-from cinc_ecg.digitization.layout import Frame
+from cinc_ecg.digitization.frame import Frame
 from cinc_ecg.types import Calibration, CalibrationSource, Note, Pulse
 
 #: A standard pulse stands for 1 mV.

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from cinc_ecg.digitization.layout import Frame, Hypothesis, Place
+from cinc_ecg.digitization.frame import Frame
+from cinc_ecg.digitization.layout import Hypothesis, Place
 from cinc_ecg.leads import LIMB_COEFFICIENTS
 from cinc_ecg.types import Calibration, FloatArray, LeadTrace, Panel, Pulse, RowTrace
 

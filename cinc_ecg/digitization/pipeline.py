@@ -10,16 +10,9 @@ import numpy as np
 from cinc_ecg.digitization.assemble import assemble, lead_statuses, quality_of
 from cinc_ecg.digitization.calibrate import calibrate
 from cinc_ecg.digitization.density import even_light, paper_background
+from cinc_ecg.digitization.frame import Frame, frame_of, snap_width
 from cinc_ecg.digitization.gridless import scale_without_grid
-from cinc_ecg.digitization.layout import (
-    Frame,
-    Hypothesis,
-    frame_of,
-    hypotheses,
-    named_rows,
-    posterior,
-    snap_width,
-)
+from cinc_ecg.digitization.layout import Hypothesis, hypotheses, named_rows, posterior
 from cinc_ecg.digitization.orient import UprightPage, stand_upright
 from cinc_ecg.digitization.panels import columns_are_simultaneous, make_panels
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper

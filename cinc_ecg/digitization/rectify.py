@@ -10,26 +10,20 @@ paper takes part, so the result is good to a small fraction of a pixel.
 
 from __future__ import annotations
 
-import heapq
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
-from scipy.ndimage import binary_closing, gaussian_filter, label
+from scipy.ndimage import binary_closing, label
 
 from cinc_ecg.digitization.grid import GridSeed, clip_ink
+from cinc_ecg.digitization.phase import PhaseError, demodulate, demodulated
+from cinc_ecg.digitization.plane_map import PlaneMap, n_terms, robust_fit, terms
 from cinc_ecg.errors import GridNotFound
 from cinc_ecg.types import FloatArray, PageGeometry
 
 _NODE_PITCH_MM = 5.0
-#: Side of the blocks over which the demodulated field is averaged first.
-_BLOCK_MM = 2.0
-#: Gaussian that follows; long against the period, short against the paper's bends.
-_SMOOTHING_MM = 4.0
 _MAX_DEGREE = 6
-#: Every so many blocks the phase is passed on to the fit.
-_THINNING = 3
-_MIN_SPOTS = 8
 #: Lines are seen where their amplitude is this share of its usual one; parts of the seen area count
 #: from this share of the largest.
 _SEEN = 0.2
@@ -39,63 +33,6 @@ _LARGE_PART = 0.2
 _DEGREE_GAIN = 0.93
 #: A harmonic counts as seen from this amplitude over the spectrum beside it.
 _MIN_CONTRAST = 1.6
-
-
-@dataclass(frozen=True, slots=True)
-class PlaneMap:
-    """A polynomial map from image px to page mm.
-
-    Attributes:
-        centre_px, scale_px: Image coordinates are normalised as (p - centre) / scale.
-        degree: Total degree.
-        coefficients: (n_terms, 2) for page x and page y.
-    """
-
-    centre_px: FloatArray
-    scale_px: float
-    degree: int
-    coefficients: FloatArray
-
-    def __call__(self, points_px: FloatArray) -> FloatArray:
-        """Map (n, 2) image points to page mm."""
-        normalised = (points_px - self.centre_px) / self.scale_px
-        return _terms(normalised, self.degree) @ self.coefficients
-
-    def jacobian(self, points_px: FloatArray) -> FloatArray:
-        """(n, 2, 2): row = page coordinate, column = derivative by image x, image y."""
-        normalised = (points_px - self.centre_px) / self.scale_px
-        columns = [_terms(normalised, self.degree, axis) @ self.coefficients for axis in (0, 1)]
-        return np.stack(columns, -1) / self.scale_px
-
-    def plus(self, degree: int, coefficients: FloatArray) -> PlaneMap:
-        """Add a polynomial of the same normalisation."""
-        top = max(degree, self.degree)
-        total = np.zeros((_n_terms(top), 2))
-        total[: len(self.coefficients)] += self.coefficients
-        total[: len(coefficients)] += coefficients
-        return PlaneMap(self.centre_px, self.scale_px, top, total)
-
-
-def _exponents(degree: int) -> list[tuple[int, int]]:
-    return [(total - k, k) for total in range(degree + 1) for k in range(total + 1)]
-
-
-def _n_terms(degree: int) -> int:
-    return (degree + 1) * (degree + 2) // 2
-
-
-def _terms(points: FloatArray, degree: int, derivative: int | None = None) -> FloatArray:
-    """Monomials x^i y^j by rising total degree, or their derivatives by x (0) or y (1)."""
-    x, y = points[..., 0], points[..., 1]
-    columns = []
-    for i, j in _exponents(degree):
-        if derivative == 0:
-            columns.append(i * x ** max(i - 1, 0) * y**j)
-        elif derivative == 1:
-            columns.append(j * x**i * y ** max(j - 1, 0))
-        else:
-            columns.append(x**i * y**j)
-    return np.stack(np.broadcast_arrays(*columns), -1)
 
 
 def seed_map(seed: GridSeed, shape: tuple[int, int]) -> PlaneMap:
@@ -119,7 +56,7 @@ def _integrate(centres: FloatArray, slopes: FloatArray, weights: FloatArray) -> 
     harmonic or for text must not bend the page.
     """
     n = len(centres)
-    design = np.stack([_terms(centres, 2, axis)[:, 1:] for axis in (0, 1)], 1)  # (n, 2, 5)
+    design = np.stack([terms(centres, 2, axis)[:, 1:] for axis in (0, 1)], 1)  # (n, 2, 5)
     typical = np.median(slopes, axis=0)
     best = np.linalg.norm(slopes - typical, axis=1)
     if n >= 4:
@@ -127,7 +64,7 @@ def _integrate(centres: FloatArray, slopes: FloatArray, weights: FloatArray) -> 
         size = np.linalg.norm(typical)
         for _ in range(300):
             pick = rng.choice(n, 3, replace=False)
-            solution = _robust_fit(
+            solution = robust_fit(
                 design[pick].reshape(-1, 5),
                 slopes[pick].ravel(),
                 np.ones(6),
@@ -143,121 +80,9 @@ def _integrate(centres: FloatArray, slopes: FloatArray, weights: FloatArray) -> 
     keep = best <= max(3.0 * float(np.median(best)), 0.004 * float(np.linalg.norm(typical)))
     ridge = 0.003 if keep.sum() >= 4 else 10.0
     repeated = np.repeat(weights[keep], 2)
-    return _robust_fit(
+    return robust_fit(
         design[keep].reshape(-1, 5), slopes[keep].ravel(), repeated, ridge=ridge, free=2
     )
-
-
-def _robust_fit(
-    design: FloatArray,
-    target: FloatArray,
-    weights: FloatArray,
-    *,
-    ridge: float = 0.0,
-    free: int = 0,
-    rounds: int = 4,
-) -> FloatArray:
-    """Fit by Huber-reweighted least squares; `ridge` shrinks all but the `free` first terms."""
-    penalty = (
-        ridge
-        * np.eye(design.shape[1])
-        * np.linalg.norm(design * weights[:, None]) ** 2
-        / design.shape[1]
-    )
-    penalty[np.arange(free), np.arange(free)] = 0.0
-    robust = np.ones(len(target))
-    solution = np.zeros(design.shape[1])
-    for _ in range(rounds):
-        w = (weights * robust)[:, None]
-        normal = (design * w).T @ (design * w) + penalty + 1e-9 * np.eye(design.shape[1])
-        solution = np.linalg.solve(normal, (design * w).T @ (target * w[:, 0]))
-        residual = np.abs(target - design @ solution)
-        limit = 2.0 * 1.4826 * np.median(residual) + 1e-9
-        robust = np.sqrt(np.minimum(1.0, limit / np.maximum(residual, 1e-12)))
-    return solution
-
-
-@dataclass(frozen=True, slots=True)
-class _PhaseError:
-    """Demodulated phase at block centres.
-
-    Positions (n, 2) px, displacements (n,) mm, weights (n,), and the amplitude.
-    """
-
-    points_px: FloatArray
-    shift_mm: FloatArray
-    weight: FloatArray
-    amplitude: float
-
-
-def _demodulated(
-    detail: FloatArray, mask: np.ndarray, plane: PlaneMap, axis: int, period_mm: float
-) -> tuple[np.ndarray, FloatArray, FloatArray]:
-    """Multiply with the conjugate wave and average: (complex field, coverage, block centres in px).
-
-    The map is smooth: evaluated block by block, its value and slope give every pixel's phase.
-    """
-    pitch = 1.0 / np.linalg.norm(plane.jacobian(plane.centre_px[None])[0], axis=-1).max()
-    block = max(2, round(_BLOCK_MM * pitch))
-    height, width = detail.shape
-    rows, columns = height // block, width // block
-    h, w = rows * block, columns * block
-    coarse_y = (np.arange(rows) + 0.5) * block - 0.5
-    coarse_x = (np.arange(columns) + 0.5) * block - 0.5
-    centres = np.stack(np.meshgrid(coarse_x, coarse_y), -1).reshape(-1, 2)
-    phase = (plane(centres)[:, axis] / period_mm).reshape(rows, columns)
-    slope = plane.jacobian(centres)[:, axis] / period_mm
-    offset = np.arange(block) - (block - 1) / 2
-    step_x = np.exp(-2j * np.pi * slope[:, 0].reshape(rows, columns, 1) * offset)
-    step_y = np.exp(-2j * np.pi * slope[:, 1].reshape(rows, columns, 1) * offset)
-    blocks = detail[:h, :w].reshape(rows, block, columns, block)
-    along = np.einsum("rbck,rck->rbc", blocks, step_x.astype(np.complex64), optimize=True)
-    summed = np.einsum("rbc,rcb->rc", along, step_y.astype(np.complex64), optimize=True)
-    field = summed * np.exp(-2j * np.pi * phase) / block**2
-    coverage = mask[:h, :w].reshape(rows, block, columns, block).mean((1, 3))
-    px_per_mm = 1.0 / np.linalg.norm(plane.jacobian(plane.centre_px[None])[0, axis])
-    sigma = _SMOOTHING_MM * px_per_mm / block
-    smooth = gaussian_filter(field.real, sigma) + 1j * gaussian_filter(field.imag, sigma)
-    norm = gaussian_filter(coverage, sigma)
-    usable = np.where(coverage > 0.5, norm, 0.0)
-    return smooth / np.maximum(norm, 0.05), usable, centres.reshape(rows, columns, 2)
-
-
-def _demodulate(
-    detail: FloatArray,
-    mask: np.ndarray,
-    plane: PlaneMap,
-    axis: int,
-    period_mm: float,
-    *,
-    unwrap: bool,
-) -> _PhaseError | None:
-    """Measure how far the lines of one family lie from where `plane` puts them.
-
-    With `unwrap` errors of more than half a period are followed from spot to spot; without, they
-    are taken modulo the period, which no isolated spot of noise can upset.
-    """
-    field, usable, centres = _demodulated(detail, mask, plane, axis, period_mm)
-    amplitude = np.abs(field)
-    good = usable > 0.4
-    if good.sum() < _MIN_SPOTS:
-        return None
-    strong = float(np.percentile(amplitude[good], 80))
-    good &= amplitude > 0.25 * strong
-    turns = np.angle(field) / (2 * np.pi)
-    if unwrap:
-        turns = _unwrap(turns, np.where(good, amplitude, 0.0))
-    else:  # a common offset goes first, so that it does not split the page at half a period
-        common = np.angle(np.sum(field[good])) / (2 * np.pi)
-        turns = common + (turns - common + 0.5) % 1.0 - 0.5
-    keep = good & np.isfinite(turns)
-    thinned = np.zeros_like(keep)  # the smoothing is wider than this: neighbours tell nothing new
-    thinned[::_THINNING, ::_THINNING] = True
-    keep &= thinned
-    if keep.sum() < _MIN_SPOTS:
-        return None
-    weight = (amplitude / strong)[keep].clip(0, 1.5)
-    return _PhaseError(centres[keep], turns[keep] * period_mm, weight, strong)
 
 
 def _grid_mask(
@@ -266,7 +91,7 @@ def _grid_mask(
     """True where lines of both families are seen: the printed area without its surroundings."""
     seen = None
     for axis in (0, 1):
-        field, usable, _ = _demodulated(detail, mask, plane, axis, period_mm)
+        field, usable, _ = demodulated(detail, mask, plane, axis, period_mm)
         amplitude = np.abs(field)
         strong = float(np.percentile(amplitude[usable > 0.4], 80))
         here = (amplitude > _SEEN * strong) & (usable > 0.2)
@@ -296,39 +121,8 @@ def _hull(seen: np.ndarray) -> np.ndarray:
     return filled > 0
 
 
-def _unwrap(turns: FloatArray, quality: FloatArray) -> FloatArray:
-    """Unwrap a phase field (in turns) from its best spot; NaN where quality is 0 or cut off."""
-    result = np.full(turns.shape, np.nan)
-    regions, count = label(quality > 0)
-    if count == 0:
-        return result
-    largest = 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
-    quality = np.where(regions == largest, quality, 0.0)
-    start = np.unravel_index(int(quality.argmax()), quality.shape)
-    result[start] = turns[start]
-    queue: list[tuple[float, int, int, int, int]] = []
-
-    def push(i: int, j: int) -> None:
-        for a, b in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)):
-            if (
-                0 <= a < turns.shape[0]
-                and 0 <= b < turns.shape[1]
-                and quality[a, b] > 0
-                and np.isnan(result[a, b])
-            ):
-                heapq.heappush(queue, (-quality[a, b], a, b, i, j))
-
-    push(int(start[0]), int(start[1]))
-    while queue:
-        _, a, b, i, j = heapq.heappop(queue)
-        if np.isnan(result[a, b]):
-            result[a, b] = turns[a, b] + np.rint(result[i, j] - turns[a, b])
-            push(a, b)
-    return result
-
-
 def _choose_degree(
-    error: _PhaseError, plane: PlaneMap, max_degree: int
+    error: PhaseError, plane: PlaneMap, max_degree: int
 ) -> tuple[int, FloatArray, float]:
     """Fit the displacement by the lowest degree that cross-validation over page regions justifies.
 
@@ -340,15 +134,15 @@ def _choose_degree(
     fold = (cell[:, 0] + 2 * cell[:, 1]) % 4
     best: tuple[float, int] | None = None
     for degree in range(1, max_degree + 1):
-        if len(points) < 4 * _n_terms(degree):
+        if len(points) < 4 * n_terms(degree):
             break
-        design = _terms(points, degree)
+        design = terms(points, degree)
         residual = np.full(len(points), np.nan)
         for k in range(4):
             train, test = fold != k, fold == k
-            if train.sum() < 2 * _n_terms(degree) or not test.any():
+            if train.sum() < 2 * n_terms(degree) or not test.any():
                 continue
-            solution = _robust_fit(
+            solution = robust_fit(
                 design[train], error.shift_mm[train], error.weight[train], ridge=1e-7
             )
             residual[test] = np.abs(error.shift_mm[test] - design[test] @ solution)
@@ -356,8 +150,8 @@ def _choose_degree(
         if best is None or score < _DEGREE_GAIN * best[0]:
             best = (score, degree)
     degree = best[1] if best else 1
-    design = _terms(points, degree)
-    solution = _robust_fit(design, error.shift_mm, error.weight, ridge=1e-8)
+    design = terms(points, degree)
+    solution = robust_fit(design, error.shift_mm, error.weight, ridge=1e-8)
     remainder = error.shift_mm - design @ solution
     rms = float(np.sqrt(np.average(np.minimum(remainder**2, 1.0), weights=error.weight)))
     return degree, solution, rms
@@ -375,13 +169,13 @@ def _lock(
     """One round: demodulate both families at a period and take the error out of the map."""
     updates, rms = [], []
     for axis in (0, 1):
-        error = _demodulate(detail, mask, plane, axis, period_mm, unwrap=unwrap)
+        error = demodulate(detail, mask, plane, axis, period_mm, unwrap=unwrap)
         if error is None:
             raise GridNotFound(
                 "the grid lines fade out: too few places where their phase can be read"
             )
         degree, solution, remainder = _choose_degree(error, plane, max_degree)
-        column = np.zeros((_n_terms(degree), 2))
+        column = np.zeros((n_terms(degree), 2))
         column[:, axis] = solution
         updates.append((degree, column))
         rms.append(remainder)
@@ -406,8 +200,8 @@ def _harmonics(
     for order in (1, 2, 3, 4, 5) if period_mm == 5.0 else (1,):
         amplitudes, contrasts = [], []
         for axis in (0, 1):
-            on = _demodulate(detail, mask, plane, axis, period_mm / order, unwrap=False)
-            off = _demodulate(detail, mask, plane, axis, period_mm / (order + 0.5), unwrap=False)
+            on = demodulate(detail, mask, plane, axis, period_mm / order, unwrap=False)
+            off = demodulate(detail, mask, plane, axis, period_mm / (order + 0.5), unwrap=False)
             amplitudes.append(on.amplitude if on else 0.0)
             contrasts.append(on.amplitude / max(off.amplitude, 1e-9) if on and off else 0.0)
         found.append((order, min(amplitudes), min(contrasts)))

@@ -12,7 +12,8 @@ import numpy as np
 from cinc_ecg.digitization.assemble import assemble, lead_statuses, quality_of
 from cinc_ecg.digitization.calibrate import calibrate
 from cinc_ecg.digitization.calibration_text import parse_calibration_text
-from cinc_ecg.digitization.layout import Frame, Hypothesis, Place
+from cinc_ecg.digitization.frame import Frame
+from cinc_ecg.digitization.layout import Hypothesis, Place
 from cinc_ecg.digitization.marks import PageMarks, read_marks
 from cinc_ecg.digitization.orient import UprightPage
 from cinc_ecg.digitization.panels import columns_are_simultaneous, make_panels

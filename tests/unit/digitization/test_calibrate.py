@@ -6,7 +6,7 @@ import pytest
 
 from cinc_ecg.digitization.calibrate import calibrate
 from cinc_ecg.digitization.calibration_text import ScaleText, parse_calibration_text
-from cinc_ecg.digitization.layout import Frame
+from cinc_ecg.digitization.frame import Frame
 from cinc_ecg.digitization.rows import Row
 from cinc_ecg.types import Pulse
 

@@ -7,14 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cinc_ecg.digitization.layout import (
-    Frame,
-    frame_of,
-    hypotheses,
-    named_rows,
-    posterior,
-    snap_width,
-)
+from cinc_ecg.digitization.frame import Frame, frame_of, snap_width
+from cinc_ecg.digitization.layout import hypotheses, named_rows, posterior
 from cinc_ecg.digitization.rows import Row
 from cinc_ecg.errors import LayoutNotFound
 from cinc_ecg.layouts import TEMPLATES

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cinc_ecg.digitization.layout import Frame, Hypothesis, Place
+from cinc_ecg.digitization.frame import Frame
+from cinc_ecg.digitization.layout import Hypothesis, Place
 from cinc_ecg.digitization.panels import columns_are_simultaneous, make_panels
 from cinc_ecg.digitization.rows import Row
 from cinc_ecg.synth.arrangement import arrange

@@ -8,7 +8,8 @@ import pytest
 
 from cinc_ecg.digitization.density import optical_density, paper_background, paper_mask
 from cinc_ecg.digitization.grid import find_grid
-from cinc_ecg.digitization.rectify import PlaneMap, fit_geometry
+from cinc_ecg.digitization.plane_map import PlaneMap
+from cinc_ecg.digitization.rectify import fit_geometry
 from cinc_ecg.errors import GridNotFound
 from cinc_ecg.geometry import to_image, to_page
 from cinc_ecg.synth.artefacts import Step, apply

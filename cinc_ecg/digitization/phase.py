@@ -1,0 +1,134 @@
+"""Phase of the printed lines against a map: demodulation, smoothing, unwrapping."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, label
+
+from cinc_ecg.digitization.plane_map import PlaneMap
+from cinc_ecg.types import FloatArray
+
+#: Side of the blocks over which the demodulated field is averaged first.
+_BLOCK_MM = 2.0
+#: Gaussian that follows; long against the period, short against the paper's bends.
+_SMOOTHING_MM = 4.0
+#: Every so many blocks the phase is passed on to the fit.
+_THINNING = 3
+_MIN_SPOTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseError:
+    """Demodulated phase at block centres.
+
+    Positions (n, 2) px, displacements (n,) mm, weights (n,), and the amplitude.
+    """
+
+    points_px: FloatArray
+    shift_mm: FloatArray
+    weight: FloatArray
+    amplitude: float
+
+
+def demodulated(
+    detail: FloatArray, mask: np.ndarray, plane: PlaneMap, axis: int, period_mm: float
+) -> tuple[np.ndarray, FloatArray, FloatArray]:
+    """Multiply with the conjugate wave and average: (complex field, coverage, block centres in px).
+
+    The map is smooth: evaluated block by block, its value and slope give every pixel's phase.
+    """
+    pitch = 1.0 / np.linalg.norm(plane.jacobian(plane.centre_px[None])[0], axis=-1).max()
+    block = max(2, round(_BLOCK_MM * pitch))
+    height, width = detail.shape
+    rows, columns = height // block, width // block
+    h, w = rows * block, columns * block
+    coarse_y = (np.arange(rows) + 0.5) * block - 0.5
+    coarse_x = (np.arange(columns) + 0.5) * block - 0.5
+    centres = np.stack(np.meshgrid(coarse_x, coarse_y), -1).reshape(-1, 2)
+    phase = (plane(centres)[:, axis] / period_mm).reshape(rows, columns)
+    slope = plane.jacobian(centres)[:, axis] / period_mm
+    offset = np.arange(block) - (block - 1) / 2
+    step_x = np.exp(-2j * np.pi * slope[:, 0].reshape(rows, columns, 1) * offset)
+    step_y = np.exp(-2j * np.pi * slope[:, 1].reshape(rows, columns, 1) * offset)
+    blocks = detail[:h, :w].reshape(rows, block, columns, block)
+    along = np.einsum("rbck,rck->rbc", blocks, step_x.astype(np.complex64), optimize=True)
+    summed = np.einsum("rbc,rcb->rc", along, step_y.astype(np.complex64), optimize=True)
+    field = summed * np.exp(-2j * np.pi * phase) / block**2
+    coverage = mask[:h, :w].reshape(rows, block, columns, block).mean((1, 3))
+    px_per_mm = 1.0 / np.linalg.norm(plane.jacobian(plane.centre_px[None])[0, axis])
+    sigma = _SMOOTHING_MM * px_per_mm / block
+    smooth = gaussian_filter(field.real, sigma) + 1j * gaussian_filter(field.imag, sigma)
+    norm = gaussian_filter(coverage, sigma)
+    usable = np.where(coverage > 0.5, norm, 0.0)
+    return smooth / np.maximum(norm, 0.05), usable, centres.reshape(rows, columns, 2)
+
+
+def demodulate(
+    detail: FloatArray,
+    mask: np.ndarray,
+    plane: PlaneMap,
+    axis: int,
+    period_mm: float,
+    *,
+    unwrap: bool,
+) -> PhaseError | None:
+    """Measure how far the lines of one family lie from where `plane` puts them.
+
+    With `unwrap` errors of more than half a period are followed from spot to spot; without, they
+    are taken modulo the period, which no isolated spot of noise can upset.
+    """
+    field, usable, centres = demodulated(detail, mask, plane, axis, period_mm)
+    amplitude = np.abs(field)
+    good = usable > 0.4
+    if good.sum() < _MIN_SPOTS:
+        return None
+    strong = float(np.percentile(amplitude[good], 80))
+    good &= amplitude > 0.25 * strong
+    turns = np.angle(field) / (2 * np.pi)
+    if unwrap:
+        turns = _unwrap(turns, np.where(good, amplitude, 0.0))
+    else:  # a common offset goes first, so that it does not split the page at half a period
+        common = np.angle(np.sum(field[good])) / (2 * np.pi)
+        turns = common + (turns - common + 0.5) % 1.0 - 0.5
+    keep = good & np.isfinite(turns)
+    thinned = np.zeros_like(keep)  # the smoothing is wider than this: neighbours tell nothing new
+    thinned[::_THINNING, ::_THINNING] = True
+    keep &= thinned
+    if keep.sum() < _MIN_SPOTS:
+        return None
+    weight = (amplitude / strong)[keep].clip(0, 1.5)
+    return PhaseError(centres[keep], turns[keep] * period_mm, weight, strong)
+
+
+def _unwrap(turns: FloatArray, quality: FloatArray) -> FloatArray:
+    """Unwrap a phase field (in turns) from its best spot; NaN where quality is 0 or cut off."""
+    result = np.full(turns.shape, np.nan)
+    regions, count = label(quality > 0)
+    if count == 0:
+        return result
+    largest = 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
+    quality = np.where(regions == largest, quality, 0.0)
+    start = np.unravel_index(int(quality.argmax()), quality.shape)
+    result[start] = turns[start]
+    queue: list[tuple[float, int, int, int, int]] = []
+
+    def push(i: int, j: int) -> None:
+        for a, b in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)):
+            if (
+                0 <= a < turns.shape[0]
+                and 0 <= b < turns.shape[1]
+                and quality[a, b] > 0
+                and np.isnan(result[a, b])
+            ):
+                heapq.heappush(queue, (-quality[a, b], a, b, i, j))
+
+    push(int(start[0]), int(start[1]))
+    while queue:
+        _, a, b, i, j = heapq.heappop(queue)
+        if np.isnan(result[a, b]):
+            result[a, b] = turns[a, b] + np.rint(result[i, j] - turns[a, b])
+            push(a, b)
+    return result
