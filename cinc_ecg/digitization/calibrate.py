@@ -58,7 +58,7 @@ def calibrate(
                 "speed_assumed",
                 "warning",
                 "page",
-                f"no paper speed is printed; {speed:g} mm/s is assumed",
+                f"no paper speed could be read; {speed:g} mm/s is assumed",
             )
         )
     if gain_source == "assumed":

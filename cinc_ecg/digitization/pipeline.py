@@ -9,6 +9,7 @@ import numpy as np
 
 from cinc_ecg.digitization.assemble import assemble, lead_statuses, quality_of
 from cinc_ecg.digitization.calibrate import calibrate
+from cinc_ecg.digitization.consistency import reconcile
 from cinc_ecg.digitization.density import even_light, paper_background
 from cinc_ecg.digitization.frame import Frame, frame_of, snap_width
 from cinc_ecg.digitization.gridless import scale_without_grid
@@ -124,12 +125,20 @@ def digitize(
                 f"layout {chosen.name} has confidence {confidence:.2f}",
             )
         )
-    simultaneous, _ = columns_are_simultaneous(chosen, traces, calibration.mm_per_s)
+    simultaneous, decided = columns_are_simultaneous(chosen, traces, calibration.mm_per_s)
+    if not decided:
+        custom = "show the same seconds" if simultaneous else "follow each other"
+        text = (
+            f"nothing on the page tells how the columns lie in time; it is taken that they {custom}"
+        )
+        notes.append(Note("timing_assumed", "info", "page", text))
     panels, cut = make_panels(chosen, frame, traces, page.marks.pulses, calibration, simultaneous)
-    signal = assemble(panels, cut, config.fs_hz)
+    as_read = assemble(panels, cut, config.fs_hz)
+    signal, remarks = reconcile(as_read, panels, cut)
+    notes += remarks
     statuses = lead_statuses(panels, cut, signal)
     layout = Layout(chosen.name, tuple(panels), chosen.cabrera, simultaneous, confidence, runner_up)
-    quality = quality_of(signal, statuses, float(np.mean(page.geometry.px_per_mm)))
+    quality = quality_of(as_read, statuses, float(np.mean(page.geometry.px_per_mm)))
     return Digitization(
         signal, layout, page.geometry, calibration, tuple(cut), statuses, quality, tuple(notes)
     )
