@@ -201,7 +201,8 @@ def _backdrop(value: Real, px_per_mm: float, baseline_px: float) -> Real:
 
     A column's median over the strip's height is its grid line; a row's median over a stretch of
     the strip likewise, but a flat trace can fill a row, so a row near the baseline is believed only
-    as far as the rows one coarse period away show the same. Elsewhere a full row is a frame or rule.
+    as far as the rows one coarse period away show the same. Elsewhere a full row is a frame or
+    rule.
     """
     width = value.shape[1]
     columns = np.median(value[::3], axis=0)

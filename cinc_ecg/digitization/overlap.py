@@ -1,9 +1,10 @@
 """Rows whose strokes touch: which part of a shared run of ink belongs to which row.
 
 Rows are compared in pairs, upper and lower. Where the runs on their two paths are one piece of ink,
-the columns before and after the contact tell what happened: a row that runs level through the contact
-is crossed by a wave of the other, which then owns the ink; if neither runs level, two waves meet tip
-to tip and the ink is cut between them; if both do, each keeps a pen's width at its own edge.
+the columns before and after the contact tell what happened: a row that runs level through the
+contact is crossed by a wave of the other, which then owns the ink; if neither runs level, two
+waves meet tip to tip and the ink is cut between them; if both do, each keeps a pen's width at its
+own edge.
 """
 
 from __future__ import annotations

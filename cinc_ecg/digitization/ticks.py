@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,6 +94,7 @@ def find_cuts(rows: Sequence[RowView], px_per_mm: float) -> list[Cuts]:
         The cuts of each row.
     """
     found = [_bars(row, px_per_mm) for row in rows]
+    thick = _thick_template(rows, found)
     cuts = []
     for k, row in enumerate(rows):
         others = [
@@ -104,8 +106,49 @@ def find_cuts(rows: Sequence[RowView], px_per_mm: float) -> list[Cuts]:
         clear = [(x, bar) for x, bar in others if bar.alone]
         ticks = [bar for bar in found[k] if bar.alone or _echoed(bar, row, clear, px_per_mm)]
         ticks += _hidden_ticks(row, ticks, clear, px_per_mm)
+        ticks += _thick_ticks(row, ticks, thick)
         cuts.append(_cuts(row, ticks, px_per_mm))
     return cuts
+
+
+def _thick_template(
+    rows: Sequence[RowView], found: Sequence[Sequence[Bar]]
+) -> tuple[int, int] | None:
+    """Return width and height of the page's ticks if they are thicker than its traces."""
+    sizes = [
+        (bar.last - bar.first + 1, bar.bottom - bar.top)
+        for row, bars in zip(rows, found, strict=True)
+        for bar in bars
+        if bar.alone and bar.last - bar.first + 1 > 2.0 * row.pen.half + 2.0
+    ]
+    if len(sizes) < 2:
+        return None
+    width, height = np.median(np.array(sizes), axis=0)
+    return int(width), int(height)
+
+
+def _thick_ticks(row: RowView, ticks: Sequence[Bar], template: tuple[int, int] | None) -> list[Bar]:
+    """Find solid blocks of the size of the page's ticks that merge with a QRS complex."""
+    if template is None:
+        return []
+    width, height = template
+    block = np.ones((int(0.85 * height), max(2, width - 1)), np.uint8)
+    inked = (row.cover > 0.5).astype(np.uint8)
+    solid = cv2.erode(inked, block, anchor=(0, 0), borderValue=0)
+    bars: list[Bar] = []
+    for first, last in _groups(solid.any(axis=0)):
+        middle = (first + last + block.shape[1] - 1) / 2.0
+        columns = slice(first, last + block.shape[1])
+        if last - first > width or not row.runs.seen[columns].any():
+            continue
+        if any(abs(t.middle - middle) < width for t in ticks):
+            continue
+        starts = _groups(solid[:, first : last + 1].any(axis=1))
+        spans = [(a, b + block.shape[0] - 1) for a, b in starts]
+        span = _on_runs(row.runs, columns, spans)
+        if span is not None:
+            bars.append(Bar(columns.start, columns.stop - 1, *map(float, span), alone=False))
+    return bars
 
 
 def _cuts(row: RowView, ticks: Sequence[Bar], px_per_mm: float) -> Cuts:
@@ -252,8 +295,18 @@ def _hidden_ticks(
         if not row.runs.seen[first : last + 1].any():
             continue
         block = row.cover[:, first : last + 1].min(axis=1) > 0.5
-        tallest = max((b - a + 1 for a, b in _groups(block)), default=0)
-        if tallest >= 0.85 * (other.bottom - other.top):
-            top = float(np.nanmin(row.runs.top[first : last + 1]))
-            hidden.append(Bar(first, last, top, top + tallest, alone=False))
+        enough = 0.85 * (other.bottom - other.top)
+        spans = [(a, b) for a, b in _groups(block) if b - a + 1 >= enough]
+        span = _on_runs(row.runs, slice(first, last + 1), spans)
+        if span is not None:
+            hidden.append(Bar(first, last, *map(float, span), alone=False))
     return hidden
+
+
+def _on_runs(
+    runs: Runs, columns: slice, spans: Sequence[tuple[int, int]]
+) -> tuple[int, int] | None:
+    """Return the longest of the row spans that lies on the row's own runs."""
+    top, bottom = np.nanmin(runs.top[columns]), np.nanmax(runs.bottom[columns])
+    own = [span for span in spans if span[0] < bottom and span[1] > top]
+    return max(own, key=lambda span: span[1] - span[0], default=None)
