@@ -65,7 +65,9 @@ def _detour(
         bridge = int(rows[column])
         edge = column in (first - 1, last + 1)
         beyond = [r for r in runs if r[0] <= bridge <= r[1]] if edge else []
-        beyond = beyond or [r for r in runs if (r[1] > bridge if sign > 0 else r[0] < bridge)]
+        beyond = beyond or [
+            r for r in runs if (r[1] > bridge - 3 if sign > 0 else r[0] < bridge + 3)
+        ]
         if not beyond:
             return
         run = max(beyond, key=lambda r: r[1] - r[0])

@@ -66,7 +66,7 @@ class ClassicalStripReader:
             return []
         colours = page_colours(strips)
         inks = [ink_map(strip, colours) for strip in strips]
-        covers = [ink.evidence() for ink in inks]
+        covers = [_guided(*pair) for pair in zip(inks, strips, strict=True)]
         baselines = [(s.baseline_mm - s.y0_mm) * s.px_per_mm for s in strips]
         paths = trace_paths(covers, baselines, strips[0].px_per_mm)
         scale = strips[0].px_per_mm
@@ -100,6 +100,17 @@ class _Row:
     runs: Runs
     half: float
     pen: Pen
+
+
+def _guided(ink: Ink, strip: Strip) -> Real:
+    """Return the evidence to follow, toned down where the page reader sees no trace.
+
+    The re-render correction still fits the ink itself: evidence is coarser than ink.
+    """
+    cover = ink.evidence()
+    if strip.trace is None:
+        return cover
+    return np.asarray(cover * (0.3 + 0.7 * np.clip(strip.trace, 0.0, 1.0)))
 
 
 def _claim(row: _Row) -> Claim:

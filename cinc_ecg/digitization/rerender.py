@@ -37,8 +37,8 @@ class FitSettings:
         longest_px: Greatest step of a node.
     """
 
-    iterations: int = 6
-    pen_turns: tuple[int, ...] = (1, 2, 3)
+    iterations: int = 5
+    pen_turns: tuple[int, ...] = (1, 3)
     bend_px: float = 0.15
     foreign: float = 0.35
     floor: float = 0.06

@@ -147,7 +147,7 @@ def _thick_ticks(row: RowView, ticks: Sequence[Bar], template: tuple[int, int] |
         spans = [(a, b + block.shape[0] - 1) for a, b in starts]
         span = _on_runs(row.runs, columns, spans)
         if span is not None:
-            bars.append(Bar(columns.start, columns.stop - 1, *map(float, span), alone=False))
+            bars.append(Bar(columns.start, columns.stop - 1, span[0], span[1], alone=False))
     return bars
 
 
@@ -213,9 +213,9 @@ def _level_parts(
     return bars
 
 
-def _groups(mask: Mask) -> list[tuple[int, int]]:
+def _groups(mask: NDArray[np.generic] | np.generic) -> list[tuple[int, int]]:
     """Return first and last index of every run of True."""
-    step = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
+    step = np.diff(np.concatenate([[0], np.asarray(mask, np.int8), [0]]))
     return list(zip(np.flatnonzero(step == 1), np.flatnonzero(step == -1) - 1, strict=True))
 
 
@@ -299,7 +299,7 @@ def _hidden_ticks(
         spans = [(a, b) for a, b in _groups(block) if b - a + 1 >= enough]
         span = _on_runs(row.runs, slice(first, last + 1), spans)
         if span is not None:
-            hidden.append(Bar(first, last, *map(float, span), alone=False))
+            hidden.append(Bar(first, last, span[0], span[1], alone=False))
     return hidden
 
 

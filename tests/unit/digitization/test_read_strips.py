@@ -221,6 +221,43 @@ def test_invalid_pixels_are_ignored():
     assert snr_db(trace, 15.0, sine, x0=11.0) > 30.0
 
 
+def test_evidence_of_the_page_reader_decides_between_two_traces():
+    pixels = draw([(13.0, sine), (24.0, sine)], height_mm=37.0)
+    trace = np.zeros(pixels.shape[:2], np.float32)
+    for wanted, other in ((13.0, 24.0), (24.0, 13.0)):
+        rows = np.arange(len(trace)) / PX_PER_MM
+        trace[:] = (np.abs(rows - wanted) < np.abs(rows - other))[:, None]
+        strip = replace(strip_of(pixels, baseline_mm=18.5), trace=trace)
+        assert snr_db(ClassicalStripReader().read([strip])[0], wanted, sine) > 35.0
+
+
+def test_tips_of_neighbours_that_touch_are_parted():
+    curves = [(13.0, lambda x: -qrs_train(x)), (36.5, qrs_train)]
+    page = draw(curves, height_mm=53.0)
+    strips = [
+        strip_of(page[:330], row=0, baseline_mm=13.0),
+        strip_of(page[170:], row=1, y0_mm=17.0, baseline_mm=36.5),
+    ]
+    for trace, (level, curve) in zip(ClassicalStripReader().read(strips), curves, strict=True):
+        assert snr_db(trace, level, curve) > 20.0
+
+
+def test_letters_on_an_s_wave_do_not_cut_it_off():
+    pixels = draw([(12.0, lambda x: -qrs_train(x))], width_mm=40.0, height_mm=32.0)
+    pixels[150:154, 295:318] = 30  # a stroke of text across both flanks
+    trace = read(pixels)
+    x = trace.x0_mm + trace.step_mm * np.arange(len(trace.y_mm))
+    assert np.nanmax(trace.y_mm[(x > 29.0) & (x < 31.0)]) == pytest.approx(24.0, abs=0.3)
+
+
+def test_stains_are_survived():
+    pixels = draw([(15.0, sine)]).astype(float)
+    stain = np.ones(pixels.shape[:2])
+    stain[100:220, 200:330] = 0.5
+    dark = np.clip(pixels * cv2.GaussianBlur(stain, (0, 0), 4.0)[..., None], 0, 255)
+    assert snr_db(read(dark.astype(np.uint8)), 15.0, sine) > 30.0
+
+
 def test_path_climbs_a_gapless_stroke_rather_than_cross_paper():
     cover = np.zeros((100, 40), np.float32)
     cover[80:83] = 1.0
