@@ -12,6 +12,7 @@ from cinc_ecg.types import Calibration, CalibrationSource, Note, Pulse
 
 #: A standard pulse stands for 1 mV.
 _PULSE_MV = 1.0
+_MIN_PULSE_MM = 4.0
 _STANDARD_MM_PER_S = 25.0
 _STANDARD_MM_PER_MV = 10.0
 _USUAL_SPEEDS = (12.5, 25.0, 50.0)
@@ -102,7 +103,8 @@ def _gain(
     pulses: Sequence[Pulse], text: Sequence[ScaleText]
 ) -> tuple[float, CalibrationSource, list[Note]]:
     printed = _best(text, "gain")
-    heights = np.array([p.height_mm for p in pulses if 1.5 < p.height_mm < 45.0])
+    # A single low step is as likely a T wave or a letter; 2.5 mm/mV is believed from text alone.
+    heights = np.array([p.height_mm for p in pulses if _MIN_PULSE_MM < p.height_mm < 45.0])
     shown = None
     if len(heights):
         middle = float(np.median(heights))
