@@ -49,8 +49,8 @@ class PathCosts:
     climb_ink: float = 0.002
     full: float = 0.6
     stray_per_mm: float = 0.004
-    ends: float = 0.3
-    ends_mm: float = 12.0
+    ends: float = 0.1
+    ends_mm: float = 6.0
 
 
 def trace_paths(

@@ -253,8 +253,8 @@ def test_letters_on_an_s_wave_do_not_cut_it_off():
 def test_stains_are_survived():
     pixels = draw([(15.0, sine)]).astype(float)
     stain = np.ones(pixels.shape[:2])
-    stain[100:220, 200:330] = 0.5
-    dark = np.clip(pixels * cv2.GaussianBlur(stain, (0, 0), 4.0)[..., None], 0, 255)
+    stain[120:260, 215:242] = 0.45
+    dark = np.clip(pixels * cv2.GaussianBlur(stain, (0, 0), 2.5)[..., None], 0, 255)
     assert snr_db(read(dark.astype(np.uint8)), 15.0, sine) > 30.0
 
 
