@@ -136,6 +136,11 @@ def digitize(
     as_read = assemble(panels, cut, config.fs_hz)
     signal, remarks = reconcile(as_read, panels, cut)
     notes += remarks
+    if gridless and remarks:
+        raise GridNotFound(
+            f"{image.source}: no grid was found, and the leads read with the pulses alone "
+            "contradict each other; give a flatter or sharper picture"
+        )
     statuses = lead_statuses(panels, cut, signal)
     layout = Layout(chosen.name, tuple(panels), chosen.cabrera, simultaneous, confidence, runner_up)
     quality = quality_of(as_read, statuses, float(np.mean(page.geometry.px_per_mm)))
