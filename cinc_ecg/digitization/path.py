@@ -42,6 +42,7 @@ class PathCosts:
         full: Coverage from which a pixel counts as all ink.
         ends, ends_mm: Factor on `across` near the strip's ends, where a trace begins and stops.
         stray_per_mm: Cost of one column per millimetre away from the baseline.
+        abroad: Cost of one column nearer to a neighbour's baseline than to the row's own.
     """
 
     across: float = 2.0
@@ -49,6 +50,7 @@ class PathCosts:
     climb_ink: float = 0.002
     full: float = 0.6
     stray_per_mm: float = 0.004
+    abroad: float = 0.3
     ends: float = 0.1
     ends_mm: float = 6.0
 
@@ -57,6 +59,7 @@ def trace_paths(
     cover: Sequence[Real],
     baseline_px: Sequence[float],
     px_per_mm: float,
+    limits: Sequence[tuple[int, int]] | None = None,
     costs: PathCosts = PathCosts(),
 ) -> list[Path]:
     """Find one path per strip.
@@ -65,6 +68,7 @@ def trace_paths(
         cover: Per strip (height, width) trace coverage, 0..1.
         baseline_px: Row index about which each trace runs.
         px_per_mm: Scale of the strips.
+        limits: Per strip the rows of the neighbours' baselines above and below, if known.
         costs: Weights.
 
     Returns:
@@ -79,6 +83,10 @@ def trace_paths(
         bare = np.clip(1.0 - image.T / np.float32(costs.full), 0.0, 1.0)
         paper[:columns, k, :rows] = bare * bare
         stray[k] = costs.stray_per_mm * np.abs(np.arange(height) - base) / px_per_mm
+        if limits is not None:
+            row = np.arange(height)
+            above, below = ((base + limit) / 2.0 for limit in limits[k])
+            stray[k] += np.where((row < above) | (row > below), costs.abroad, 0.0)
         stray[k, rows:] = 1e3
     level = np.cumsum(costs.climb * paper + np.float32(costs.climb_ink), axis=2, dtype=np.float32)
     best = np.empty_like(paper)

@@ -68,9 +68,9 @@ class ClassicalStripReader:
         inks = [ink_map(strip, colours) for strip in strips]
         covers = [_guided(*pair) for pair in zip(inks, strips, strict=True)]
         baselines = [(s.baseline_mm - s.y0_mm) * s.px_per_mm for s in strips]
-        paths = trace_paths(covers, baselines, strips[0].px_per_mm)
-        scale = strips[0].px_per_mm
         limits = _territories(strips)
+        paths = trace_paths(covers, baselines, strips[0].px_per_mm, limits)
+        scale = strips[0].px_per_mm
         rows = [_measure(*row) for row in zip(strips, inks, covers, paths, limits, strict=True)]
         views = [RowView(r.cover, r.path, r.runs, r.pen, r.strip.x0_mm * scale) for r in rows]
         cuts = find_cuts(views, scale)
@@ -130,11 +130,10 @@ def _territories(strips: Sequence[Strip]) -> list[tuple[int, int]]:
     levels = sorted(strip.baseline_mm for strip in strips)
     territories = []
     for strip in strips:
-        above = max((y for y in levels if y < strip.baseline_mm - 1.0), default=-np.inf)
-        below = min((y for y in levels if y > strip.baseline_mm + 1.0), default=np.inf)
+        above = max((y for y in levels if y < strip.baseline_mm - 1.0), default=-1e6)
+        below = min((y for y in levels if y > strip.baseline_mm + 1.0), default=1e6)
         ends = (np.array([above + 1.0, below - 1.0]) - strip.y0_mm) * strip.px_per_mm
-        first, last = np.clip(ends, 0, strip.pixels.shape[0] - 1)
-        territories.append((int(first), int(last)))
+        territories.append((int(ends[0]), int(ends[1])))
     return territories
 
 
