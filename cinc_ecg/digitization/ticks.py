@@ -18,6 +18,8 @@ Mask = NDArray[np.bool_]
 
 #: Ticks are this high, drawn with a pen up to this wide, and stand out this far from the trace.
 _HEIGHT_MM, _WIDEST_MM, _STAND_OUT_MM = (1.5, 15.0), 1.2, 0.4
+#: Thick ticks may be told from QRS complexes by their size alone if they are this high.
+_THICK_MM = 3.5
 #: Ticks of different rows are one separator if they agree in place and height this well.
 _SAME_MM = 0.3
 #: A calibration pulse is at least this high and its plateau this long.
@@ -94,7 +96,7 @@ def find_cuts(rows: Sequence[RowView], px_per_mm: float) -> list[Cuts]:
         The cuts of each row.
     """
     found = [_bars(row, px_per_mm) for row in rows]
-    thick = _thick_template(rows, found)
+    thick = _thick_template(rows, found, px_per_mm)
     cuts = []
     for k, row in enumerate(rows):
         others = [
@@ -112,7 +114,7 @@ def find_cuts(rows: Sequence[RowView], px_per_mm: float) -> list[Cuts]:
 
 
 def _thick_template(
-    rows: Sequence[RowView], found: Sequence[Sequence[Bar]]
+    rows: Sequence[RowView], found: Sequence[Sequence[Bar]], px_per_mm: float
 ) -> tuple[int, int] | None:
     """Return width and height of the page's ticks if they are thicker than its traces."""
     sizes = [
@@ -121,10 +123,12 @@ def _thick_template(
         for bar in bars
         if bar.alone and bar.last - bar.first + 1 > 2.0 * row.pen.half + 2.0
     ]
-    if len(sizes) < 2:
+    sizes = [size for size in sizes if size[1] > _THICK_MM * px_per_mm]
+    if not sizes:
         return None
     width, height = np.median(np.array(sizes), axis=0)
-    return int(width), int(height)
+    alike = [s for s in sizes if abs(s[0] - width) <= 1.5 and abs(s[1] - height) <= 2.0]
+    return (int(width), int(height)) if len(alike) >= 3 else None
 
 
 def _thick_ticks(row: RowView, ticks: Sequence[Bar], template: tuple[int, int] | None) -> list[Bar]:
@@ -146,7 +150,9 @@ def _thick_ticks(row: RowView, ticks: Sequence[Bar], template: tuple[int, int] |
         starts = _groups(solid[:, first : last + 1].any(axis=1))
         spans = [(a, b + block.shape[0] - 1) for a, b in starts]
         span = _on_runs(row.runs, columns, spans)
-        if span is not None:
+        if span is not None and any(
+            min(abs(span[0] - t.top), abs(span[1] - t.bottom)) <= 3.0 for t in ticks
+        ):
             bars.append(Bar(columns.start, columns.stop - 1, span[0], span[1], alone=False))
     return bars
 
