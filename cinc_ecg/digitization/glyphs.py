@@ -140,6 +140,19 @@ def render(text: str, face: str, cap_px: int) -> FloatMap:
     return np.asarray(ink[ink_box(ink)], np.float32)
 
 
+def render_once(text: str, face: str, cap_px: int) -> FloatMap:
+    """Draw a text as `render` does, in one piece and without keeping it: for long texts."""
+    if face in _PENS:
+        ink = typeset.__wrapped__(text, face, cap_px).max(axis=0)
+    else:
+        font, cap_row = _font(face, cap_px)
+        picture = Image.new("L", (int(font.getlength(text)) + 2 * cap_px, 2 * cap_px), 0)
+        pen_at = (cap_px, cap_px // 2 - cap_row)
+        ImageDraw.Draw(picture).text(pen_at, text, font=font, fill=255)
+        ink = np.asarray(picture, np.float32) / 255.0
+    return np.asarray(ink[ink_box(ink)], np.float32)
+
+
 def has(text: str, face: str) -> bool:
     """Tell whether a face has all glyphs of a text."""
     return face not in _PENS or all(glyph in GLYPHS for glyph in text)

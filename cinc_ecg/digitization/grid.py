@@ -36,6 +36,8 @@ _PEAK_LOG = 3.0
 _HARMONIC_PRICE = 2.0
 #: Sum over a tile's harmonics below which there is no grid.
 _MIN_STRENGTH = 0.3
+#: By how much the odd harmonics of twice the period must stand above those of the period itself.
+_CLEARLY_DOUBLE = 1.5
 #: Grid squares between which the width of a page lies; tells a 1-mm from a 5-mm grid with one kind
 #: of line.
 _MAX_PAGE_MM = 480.0
@@ -255,6 +257,8 @@ def _pool(readings: list, channel: FloatArray, long_side_px: int) -> GridSeed:
     best = int(votes.argmax())
     period, strength = float(_PERIODS_PX[best]), float(votes[best])
     profiles = [profile for _, pair in readings for _, profile, _ in pair]
+    if _is_half(profiles, weights.ravel(), period):
+        period *= 2.0
     period, period_mm, minor, major = _name_period(profiles, weights.ravel(), period, long_side_px)
     tiles = []
     for centre, pair in readings:
@@ -284,6 +288,16 @@ def _level(
         between = profile[np.rint((k - 0.5) * radius).astype(int)]
         total += weight * float(np.mean(on - between))
     return total / (weights.sum() + 1e-9)
+
+
+def _is_half(profiles: list[FloatArray], weights: FloatArray, period: float) -> bool:
+    """Tell whether the grid repeats only after two periods: odd harmonics of the double one stand.
+
+    On fine scans the comb of half the true period explains as many lines within its harmonics.
+    """
+    odd = [1, 3, 5, 7, 9]
+    double = _level(profiles, weights, 2.0 * period, odd)
+    return double > _level(profiles, weights, period, odd) + _CLEARLY_DOUBLE
 
 
 def _name_period(

@@ -72,6 +72,10 @@ class Ink:
         cover: Real = (self.darkness - self.backdrop) / np.maximum(free, 0.15)
         return np.where(free > _HIDDEN, cover, np.float32(0.0))
 
+    def gridded(self) -> bool:
+        """Tell whether colour did not take the grid out: much of the strip shows it."""
+        return float(np.quantile(self.backdrop[::4, ::4], 0.9)) > 0.2
+
     def evidence(self) -> Real:
         """Return coverage fit for following a stroke: averaged along it where the page is poor.
 
@@ -80,7 +84,7 @@ class Ink:
         grid leaves free of it, and the better direction counts; a stroke is then not cut where it
         crosses a grid line.
         """
-        gridded = float(np.quantile(self.backdrop[::4, ::4], 0.9)) > 0.2
+        gridded = self.gridded()
         if not gridded and self.noise < 0.06:
             return self.trace()
         free = 1.0 - self.backdrop

@@ -128,3 +128,16 @@ def text_lines(pieces: Sequence[Piece], *, least: int = 4) -> list[tuple[int, in
     """Return the pixel boxes of lines of text: at least `least` letters side by side."""
     words = group_words(pieces, 0.9)
     return [word.box for word in words if len(word.pieces) >= least]
+
+
+def with_dots(run: Sequence[Piece], dots: Sequence[Piece]) -> list[Piece]:
+    """Add the dots and commas that stand on the run's base line between its letters."""
+    base, tall = float(np.median([p.y1 for p in run])), max(p.height for p in run)
+    inside = [
+        dot
+        for dot in dots
+        if run[0].x0 < dot.x0 < run[-1].x1
+        and abs(dot.y1 - base) < 0.25 * tall
+        and max(dot.height, dot.width) < 0.4 * tall
+    ]
+    return sorted([*run, *inside], key=lambda p: p.x0)

@@ -60,6 +60,7 @@ def stand_upright(
         evidence: Masks from the page reader; its orientation, if known, is taken as it is.
         geometry: The page's geometry in whatever orientation the picture has.
     """
+    pixels = _smooth(pixels, geometry)
     if evidence.orientation is not None:
         return _read(pixels, evidence, geometry, evidence.orientation)
     first = _read(pixels, evidence, geometry, Orientation())
@@ -106,11 +107,24 @@ def _merit(page: UprightPage) -> float:
     return names + 0.3 * min(pulses, 4) + 0.001 * _length(page)
 
 
+def _scale(geometry: PageGeometry) -> float:
+    """Return the pixels per mm of the page that marks are read on."""
+    return float(np.clip(max(geometry.px_per_mm), _MIN_PX_PER_MM, _MAX_PX_PER_MM))
+
+
+def _smooth(pixels: np.ndarray, geometry: PageGeometry) -> np.ndarray:
+    """Return the picture ready to be shrunk: else edges move by where the samples fall."""
+    factor = max(geometry.px_per_mm) / _scale(geometry)
+    if factor <= 1.0:
+        return pixels
+    return cv2.GaussianBlur(pixels, (0, 0), 0.5 * np.sqrt(factor**2 - 1.0) + 1e-3)
+
+
 def _read(
     pixels: np.ndarray, evidence: PageEvidence, geometry: PageGeometry, orientation: Orientation
 ) -> UprightPage:
     upright = turned(geometry, orientation.quarter_turns, orientation.mirrored)
-    scale = float(np.clip(max(upright.px_per_mm), _MIN_PX_PER_MM, _MAX_PX_PER_MM))
+    scale = _scale(upright)
     extent = upright.extent_mm
     page, valid = warp_box(pixels, upright, extent, scale, interpolation=cv2.INTER_CUBIC)
     grid = valid

@@ -21,7 +21,9 @@ from cinc_ecg.digitization.mark_words import (
     find_pieces,
     group_words,
     letters_of,
+    with_dots,
 )
+from cinc_ecg.digitization.phrases import match_phrases
 
 _SPEED_NUMBERS = ("25", "50", "12.5", "12,5", "100", "10", "5", "25.0", "50.0", "25,0", "50,0")
 _GAIN_NUMBERS = ("10", "5", "20", "2.5", "2,5", "10.0", "5.0", "20.0", "10,0", "5,0", "20,0")
@@ -79,9 +81,14 @@ def calibration_text_on(
     """
     plain = find_pieces(marks) if pieces is None else pieces
     faint = find_pieces(marks, INK_THRESHOLDS[1]) if faint_pieces is None else faint_pieces
-    found = [*_read_pieces(marks, plain), *_read_pieces(marks, faint)]
+    by_glyphs = [*_read_pieces(marks, plain), *_read_pieces(marks, faint)]
+    as_wholes = [*match_phrases(marks, plain), *match_phrases(marks, faint)]
     kept: list[ScaleText] = []
-    for text in sorted(found, key=lambda t: -t.score):
+    # Where both readings stand at one place, the one of single glyphs wins: it was not seen wrong.
+    for text in [
+        *sorted(by_glyphs, key=lambda t: -t.score),
+        *sorted(as_wholes, key=lambda t: -t.score),
+    ]:
         if not any(_touch(text, other) for other in kept):
             kept.append(text)
     return kept
@@ -101,7 +108,7 @@ def _read_pieces(marks: MarkInk, pieces: Sequence[Piece]) -> list[ScaleText]:
     letters = letters_of(pieces, marks.px_per_mm)
     dots = [p for p in pieces if p.height < 0.8 * marks.px_per_mm]
     runs = [
-        _with_dots(word.pieces, dots)
+        with_dots(word.pieces, dots)
         for word in group_words(letters, 0.9)
         if 3 <= len(word.pieces) <= 80
     ]
@@ -128,19 +135,6 @@ def _sureness(table: FloatMap) -> FloatMap:
         sure = 1.0 + np.exp(-(own - 0.78) / 0.03)
         out[:, number] = 1.0 / sure / (1.0 + np.exp(-(own - rival + 0.02) / 0.02))
     return out
-
-
-def _with_dots(run: Sequence[Piece], dots: Sequence[Piece]) -> list[Piece]:
-    """Add the dots and commas that stand on the run's base line between its letters."""
-    base, tall = float(np.median([p.y1 for p in run])), max(p.height for p in run)
-    inside = [
-        dot
-        for dot in dots
-        if run[0].x0 < dot.x0 < run[-1].x1
-        and abs(dot.y1 - base) < 0.25 * tall
-        and max(dot.height, dot.width) < 0.4 * tall
-    ]
-    return sorted([*run, *inside], key=lambda p: p.x0)
 
 
 class _Run:

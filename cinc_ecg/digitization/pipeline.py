@@ -7,15 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cinc_ecg.digitization.assemble import assemble, lead_statuses, quality_of
+from cinc_ecg.digitization.arrange import (
+    alternatives,
+    confidence_against,
+    least_contradicted,
+    read_leads,
+)
+from cinc_ecg.digitization.assemble import lead_statuses, quality_of
 from cinc_ecg.digitization.calibrate import calibrate
-from cinc_ecg.digitization.consistency import reconcile
 from cinc_ecg.digitization.density import even_light, paper_background
 from cinc_ecg.digitization.frame import Frame, frame_of, snap_width
 from cinc_ecg.digitization.gridless import scale_without_grid
 from cinc_ecg.digitization.layout import Hypothesis, hypotheses, named_rows, posterior
 from cinc_ecg.digitization.orient import UprightPage, stand_upright
-from cinc_ecg.digitization.panels import columns_are_simultaneous, make_panels
+from cinc_ecg.digitization.pulse_edges import refine_sides
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
 from cinc_ecg.errors import GridNotFound, LayoutNotFound, NotAnEcg
@@ -42,6 +47,8 @@ _USUAL_SECONDS = (2.5, 3.0, 5.0, 6.0, 10.0, 12.0)
 _STRIP_PX_PER_MM = (10.0, 12.0)
 #: Sure lead names that a page without any scale must show to count as an ECG.
 _NAMES_WITHOUT_SCALE = 4
+#: A page's only name must be read this surely: digits and words pass for a doubtful one.
+_SURE_NAME = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,8 @@ def digitize(
     tell("evidence", evidence)
     assert evidence.lattice is not None
     page = stand_upright(pixels, evidence, evidence.lattice)
+    sides = refine_sides(pixels, page.geometry, page.marks.pulses)
+    page = replace(page, marks=replace(page.marks, pulses=sides))
     tell("page", page)
     frame = frame_of(page.rows, page.marks.pulses)
     require_ecg(page, frame, image.source, uncalibrated=not page.geometry.calibrated)
@@ -114,27 +123,39 @@ def digitize(
     strips = cut_strips(even_light(pixels, paper_background(pixels)), page.geometry, frame)
     traces = (strip_reader or ClassicalStripReader()).read(strips)
     tell("traces", traces)
-    chosen, confidence, runner_up = choose_layout(frame, page, config)
-    tell("layout", chosen)
+    candidates, confidence, runner_up = choose_layout(frame, page, config)
     if confidence < config.min_confidence:
         notes.append(
             Note(
                 "layout_uncertain",
                 "warning",
                 "page",
-                f"layout {chosen.name} has confidence {confidence:.2f}",
+                f"layout {candidates[0].name} has confidence {confidence:.2f}",
             )
         )
-    simultaneous, decided = columns_are_simultaneous(chosen, traces, calibration.mm_per_s)
-    if not decided:
-        custom = "show the same seconds" if simultaneous else "follow each other"
+    reading = least_contradicted(
+        candidates,
+        lambda hypothesis: read_leads(
+            hypothesis, frame, traces, page.marks.pulses, calibration, config.fs_hz
+        ),
+    )
+    chosen, panels, cut = reading.hypothesis, reading.panels, reading.traces
+    tell("layout", chosen)
+    if chosen is not candidates[0]:
+        runner_up = candidates[0].name
+        confidence = confidence_against(chosen, candidates[0])
+        text = (
+            f"the names read best as {runner_up}, but its leads contradict each other and those of "
+            f"{chosen.name} do not"
+        )
+        notes.append(Note("layout_by_arithmetic", "info", "page", text))
+    if not reading.timing_known:
+        custom = "show the same seconds" if reading.simultaneous else "follow each other"
         text = (
             f"nothing on the page tells how the columns lie in time; it is taken that they {custom}"
         )
         notes.append(Note("timing_assumed", "info", "page", text))
-    panels, cut = make_panels(chosen, frame, traces, page.marks.pulses, calibration, simultaneous)
-    as_read = assemble(panels, cut, config.fs_hz)
-    signal, remarks = reconcile(as_read, panels, cut)
+    signal, remarks = reading.signal, reading.remarks
     notes += remarks
     if gridless and remarks:
         raise GridNotFound(
@@ -142,8 +163,20 @@ def digitize(
             "contradict each other; give a flatter or sharper picture"
         )
     statuses = lead_statuses(panels, cut, signal)
-    layout = Layout(chosen.name, tuple(panels), chosen.cabrera, simultaneous, confidence, runner_up)
-    quality = quality_of(as_read, statuses, float(np.mean(page.geometry.px_per_mm)))
+    if all(status.status == "missing" for status in statuses):
+        raise NotAnEcg(
+            f"{image.source}: no lead could be read from the {len(frame.rows)} rows taken for "
+            "traces; an ECG page shows at least one"
+        )
+    layout = Layout(
+        chosen.name,
+        tuple(panels),
+        chosen.cabrera,
+        reading.simultaneous,
+        confidence,
+        runner_up,
+    )
+    quality = quality_of(reading.as_read, statuses, float(np.mean(page.geometry.px_per_mm)))
     return Digitization(
         signal, layout, page.geometry, calibration, tuple(cut), statuses, quality, tuple(notes)
     )
@@ -184,7 +217,8 @@ def require_ecg(
     """
     names = [n for n in page.marks.names if n.score > 0.6 and n.lead not in ("I", "II", "III")]
     pulses = [p for p in page.marks.pulses if 4.0 < p.height_mm < 22.0]
-    enough = len(names) >= _NAMES_WITHOUT_SCALE if uncalibrated else bool(names or pulses)
+    sure = len({n.lead for n in names}) > 1 or any(n.score > _SURE_NAME for n in names)
+    enough = len(names) >= _NAMES_WITHOUT_SCALE if uncalibrated else bool(sure or pulses)
     if len(frame.rows) < 2 or not enough:
         raise NotAnEcg(
             f"{source}: {len(frame.rows)} trace rows, {len(names)} lead names and {len(pulses)} "
@@ -226,15 +260,20 @@ def _reach(baselines: Sequence[float], index: int) -> tuple[float, float]:
 
 def choose_layout(
     frame: Frame, page: UprightPage, config: DigitizeConfig
-) -> tuple[Hypothesis, float, str | None]:
-    """Pick the best arrangement; the user's own names win over everything on the page."""
+) -> tuple[list[Hypothesis], float, str | None]:
+    """Rank the arrangements; the user's own names win over everything on the page.
+
+    Returns:
+        The likeliest arrangement and those of the same structure that the names do not rule out,
+        best first; the confidence in the first; the name of the runner-up.
+    """
     if config.leads is not None:
-        return _from_user(frame, config.leads), 1.0, None
+        return [_from_user(frame, config.leads)], 1.0, None
     found = hypotheses(frame, page.marks.names, page.marks.separators, wanted=config.layout)
     probabilities = posterior(found)
     same = [h.places == found[0].places for h in found]
     runner_up = next((h.name for h, equal in zip(found, same, strict=True) if not equal), None)
-    return found[0], float(probabilities[np.array(same)].sum()), runner_up
+    return alternatives(found), float(probabilities[np.array(same)].sum()), runner_up
 
 
 def _from_user(frame: Frame, leads: Sequence[str]) -> Hypothesis:

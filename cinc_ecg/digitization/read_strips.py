@@ -16,7 +16,8 @@ from cinc_ecg.digitization.detour import take_detours
 from cinc_ecg.digitization.ink import Ink, ink_map, page_colours
 from cinc_ecg.digitization.overlap import Claim, claim, settle
 from cinc_ecg.digitization.path import Path, trace_paths
-from cinc_ecg.digitization.rerender import FitSettings, Picture, refine
+from cinc_ecg.digitization.prior import PriorSettings, StripPrior, guide, rival_guess
+from cinc_ecg.digitization.rerender import FitSettings, Picture, better_guess, refine
 from cinc_ecg.digitization.runs import Runs, runs_on_path
 from cinc_ecg.digitization.stroke import NODES_PER_COLUMN, Pen
 from cinc_ecg.digitization.subpixel import centre_line
@@ -41,10 +42,12 @@ class StripReaderSettings:
     Attributes:
         rerender: Whether to run the re-render correction.
         fit: Its settings.
+        prior: How a network's statements are used where there are any.
     """
 
     rerender: bool = True
     fit: FitSettings = field(default_factory=FitSettings)
+    prior: PriorSettings = field(default_factory=PriorSettings)
 
 
 class ClassicalStripReader:
@@ -53,26 +56,32 @@ class ClassicalStripReader:
     def __init__(self, settings: StripReaderSettings = StripReaderSettings()) -> None:
         self.settings = settings
 
-    def read(self, strips: Sequence[Strip]) -> list[RowTrace]:
+    def read(
+        self, strips: Sequence[Strip], priors: Sequence[StripPrior | None] | None = None
+    ) -> list[RowTrace]:
         """Return one trace per strip.
 
         Args:
             strips: All rectified rows of one page.
+            priors: What a network says about each of them.
 
         Returns:
             Traces in page millimetres, in the order of the strips.
         """
         if not strips:
             return []
+        priors = priors or [None] * len(strips)
         colours = page_colours(strips)
         inks = [ink_map(strip, colours) for strip in strips]
-        covers = [_guided(*pair) for pair in zip(inks, strips, strict=True)]
+        known = list(zip(inks, strips, priors, strict=True))
+        covers = [_guided(*row, self.settings.prior) for row in known]
         baselines = [(s.baseline_mm - s.y0_mm) * s.px_per_mm for s in strips]
         limits = _territories(strips)
         paths = trace_paths(covers, baselines, strips[0].px_per_mm, limits)
         scale = strips[0].px_per_mm
-        rows = [_measure(*row) for row in zip(strips, inks, covers, paths, limits, strict=True)]
-        views = [RowView(r.cover, r.path, r.runs, r.pen, r.strip.x0_mm * scale) for r in rows]
+        found = zip(strips, inks, covers, paths, limits, priors, strict=True)
+        rows = [_measure(*row) for row in found]
+        views = [_view(row) for row in rows]
         cuts = find_cuts(views, scale)
         claims = settle([_claim(row) for row in rows])
         return [self._read_one(*row) for row in zip(rows, cuts, claims, strict=True)]
@@ -87,7 +96,11 @@ class ClassicalStripReader:
         if not self.settings.rerender:
             return _row_trace(row.strip, line, shown, None)
         picture = _picture(row.ink, owned, shown, pen)
-        fit = refine(picture, line, pen, _cut_nodes(cuts, len(line)), self.settings.fit)
+        at_cuts = _cut_nodes(cuts, len(line))
+        if row.prior is not None:
+            rival = rival_guess(line, row.prior, self.settings.prior)
+            line = better_guess(picture, line, rival, pen, at_cuts, self.settings.fit)
+        fit = refine(picture, line, pen, at_cuts, self.settings.fit)
         return _row_trace(row.strip, fit.line, shown, standard_error(fit, row.ink.noise, shown))
 
 
@@ -100,17 +113,29 @@ class _Row:
     runs: Runs
     half: float
     pen: Pen
+    prior: StripPrior | None = None
 
 
-def _guided(ink: Ink, strip: Strip) -> Real:
-    """Return the evidence to follow, toned down where the page reader sees no trace.
+def _guided(ink: Ink, strip: Strip, prior: StripPrior | None, settings: PriorSettings) -> Real:
+    """Return the evidence to follow, toned down where page reader or network see no trace.
 
     The re-render correction still fits the ink itself: evidence is coarser than ink.
     """
     cover = ink.evidence()
+    if prior is not None:
+        return guide(cover, prior, settings, gridded=ink.gridded())
     if strip.trace is None:
         return cover
     return np.asarray(cover * (0.3 + 0.7 * np.clip(strip.trace, 0.0, 1.0)))
+
+
+def _view(row: _Row) -> RowView:
+    """Show a row to the search for ticks, which a network's guidance would hide."""
+    cover, runs = row.cover, row.runs
+    if row.prior is not None:
+        cover = row.ink.evidence()
+        runs = runs_on_path(cover, row.path.rows)
+    return RowView(cover, row.path, runs, row.pen, row.strip.x0_mm * row.strip.px_per_mm)
 
 
 def _claim(row: _Row) -> Claim:
@@ -137,19 +162,31 @@ def _territories(strips: Sequence[Strip]) -> list[tuple[int, int]]:
     return territories
 
 
-def _measure(strip: Strip, ink: Ink, cover: Real, path: Path, limits: tuple[int, int]) -> _Row:
+def _measure(
+    strip: Strip,
+    ink: Ink,
+    cover: Real,
+    path: Path,
+    limits: tuple[int, int],
+    prior: StripPrior | None,
+) -> _Row:
     """Measure the runs along a path, and the pen; put bridges right."""
     runs = runs_on_path(cover, path.rows)
     if runs.seen.sum() < 10:
-        return _Row(strip, ink, cover, path, runs, 1.3, Pen(1.3, 0.6, 1.0))
+        return _Row(strip, ink, cover, path, runs, 1.3, Pen(1.3, 0.6, 1.0), prior)
     half, pen = measure_pen(ink, runs)
     path = take_detours(cover, path, strip.px_per_mm, limits)
     runs = runs_on_path(cover, path.rows)
-    return _Row(strip, ink, cover, path, runs, half, pen)
+    return _Row(strip, ink, cover, path, runs, half, pen, prior)
 
 
 def _n_nodes(cover: Real) -> int:
     return NODES_PER_COLUMN * (cover.shape[1] - 1) + 1
+
+
+def _at_nodes(shown: Mask, n: int) -> Mask:
+    """Repeat a mask of columns for their nodes."""
+    return np.repeat(shown, NODES_PER_COLUMN)[:n]
 
 
 def _cut_nodes(cuts: Cuts, n: int) -> Mask:
@@ -163,7 +200,7 @@ def _cut_nodes(cuts: Cuts, n: int) -> Mask:
 def _fill(line: F64, shown: Mask, cuts: Cuts) -> F64:
     """Replace nodes of hidden columns: linear between known ones, level up to a cut."""
     n = len(line)
-    known = np.repeat(shown, NODES_PER_COLUMN)[:n] & np.isfinite(line)
+    known = _at_nodes(shown, n) & np.isfinite(line)
     filled = line.copy()
     edges = [0, *(int(np.ceil(c * NODES_PER_COLUMN)) for c in cuts.at), n]
     for start, stop in pairwise(edges):
@@ -196,7 +233,7 @@ def _picture(ink: Ink, owned: Claim, shown: Mask, pen: Pen) -> Picture:
 
 def _row_trace(strip: Strip, line: F64, shown: Mask, sigma: F64 | None) -> RowTrace:
     """Convert a centre line in strip pixels to page millimetres."""
-    visible = np.repeat(shown, NODES_PER_COLUMN)[: len(line)] & np.isfinite(line)
+    visible = _at_nodes(shown, len(line)) & np.isfinite(line)
     line = np.where(_near(visible, round(_BRIDGE_MM * strip.px_per_mm)), line, np.nan)
     if sigma is None:
         sigma = np.where(visible, 1.0, 10.0)

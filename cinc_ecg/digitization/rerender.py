@@ -24,6 +24,10 @@ F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
+#: A rival's cost per column must be lower by so much.
+_RIVAL_HANDICAP = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class FitSettings:
     """Settings of the re-render correction.
@@ -139,6 +143,27 @@ def refine(
             band = normal_band(state.edge, problem.pen, _worth(problem, state))
         trial = best_line + np.where(kept, _step(problem, state, damping, band), 0.0)
     return _summary(problem, state, best_line)
+
+
+def better_guess(
+    picture: Picture,
+    line: F64,
+    rival: F64,
+    pen: Pen,
+    cut: Mask,
+    settings: FitSettings = FitSettings(),
+) -> F64:
+    """Of two first guesses take, stretch by stretch, the one whose stroke explains the picture.
+
+    Args:
+        picture, line, pen, cut, settings: As for `refine`.
+        rival: (n,) the other guess.
+    """
+    noise = float(np.hypot(picture.noise, settings.floor))
+    paper = stroke.canvas(picture.pixels, pen.blur)
+    problem = _Problem(picture, paper, pen, cut, noise, settings)
+    costs = [_evaluate(problem, guess).cost for guess in (line, rival)]
+    return np.where(_fell(costs[0], costs[1] + _RIVAL_HANDICAP), rival, line)
 
 
 def _evaluate(problem: _Problem, line: F64) -> _State:

@@ -94,7 +94,7 @@ def digitize_vector(image: EcgImage, page: VectorPage, config: DigitizeConfig) -
         mm_per_s=config.mm_per_s,
         mm_per_mv=config.mm_per_mv,
     )
-    chosen, confidence, runner_up = choose_layout(frame, upright, config)
+    (chosen, *_), confidence, runner_up = choose_layout(frame, upright, config)
     chosen = _onto_pieces(chosen, page.pieces)
     if confidence < config.min_confidence:
         text = f"layout {chosen.name} has confidence {confidence:.2f}"

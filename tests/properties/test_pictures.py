@@ -72,7 +72,10 @@ def test_grey_costs_one_decibel_at_most(plain, read_page, snr):
 
 @pytest.mark.slow
 def test_resolution_follows_a_ladder(page_of, read_page, snr):
-    """More pixels never cost more than noise, and 100 dpi are enough for 12 dB."""
+    """More pixels never cost more than noise, and 100 dpi are enough for 12 dB.
+
+    Above 25 dB the time zero decides, which the score aligns by whole samples only.
+    """
     ladder = []
     for dpi in (100.0, 150.0, 200.0, 300.0):
         image, truth = page_of(7, paper__dpi=dpi)
@@ -80,7 +83,7 @@ def test_resolution_follows_a_ladder(page_of, read_page, snr):
     assert ladder[0] > 12.0
     assert ladder[2] > 17.0
     for coarse, fine in pairwise(ladder):
-        assert fine > coarse - 1.0
+        assert fine > min(coarse, 25.0) - 1.0
 
 
 @pytest.mark.parametrize("margin", [40])

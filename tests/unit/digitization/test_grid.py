@@ -33,7 +33,7 @@ def assert_scale(seed, px_per_mm):
         assert np.median(scales(seed, family)) == pytest.approx(px_per_mm, rel=0.006)
 
 
-@pytest.mark.parametrize("dpi", [72.0, 100.0, 200.0, 400.0])
+@pytest.mark.parametrize("dpi", [72.0, 100.0, 200.0, 300.0, 400.0])
 def test_the_period_is_found_at_any_resolution(draw, small, dpi):
     page, _ = draw(small, paper__dpi=dpi)
     seed = seed_of(page.pixels)

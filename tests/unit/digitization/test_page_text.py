@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from cinc_ecg.digitization.glyphs import font_path
+from cinc_ecg.digitization.mark_ink import mark_ink
+from cinc_ecg.digitization.mark_words import find_pieces
 from cinc_ecg.digitization.marks import read_marks
 from cinc_ecg.digitization.page_text import find_calibration_text, parse_calibration_text
+from cinc_ecg.digitization.phrases import match_phrases
 
 K = 6.0
 
@@ -27,6 +31,27 @@ def page_with(*texts, font=None):
 
 def values(found):
     return [(t.kind, t.value) for t in found]
+
+
+@pytest.mark.parametrize("text", ["25mm/s", "50 mm/s", "10mm/mV", "20mm/mV"])
+def test_joined_letters_are_read_as_whole_phrases(text):
+    font = ImageFont.truetype(str(font_path("STIXGeneralBol")), 3 * K * 1.45)
+    page = cv2.GaussianBlur(page_with(text, font=font), (0, 0), 0.5)
+    found = values(find_calibration_text(page, K))
+    number = float(text.split("mm")[0])
+    assert found in ([], [("gain" if "mV" in text else "speed", number)])
+    if text.startswith("50"):
+        assert found
+
+
+@pytest.mark.parametrize("text", ["125mm/s", "2.5mm/mV", "15 mm/s", "30mm/mV", "12.5 mm", "25 ms"])
+def test_unusual_phrases_are_no_usual_ones(text):
+    assert match_phrases(*pieces_of(page_with(text))) == []
+
+
+def pieces_of(page):
+    marks = mark_ink(page, K)
+    return marks, find_pieces(marks)
 
 
 @pytest.mark.parametrize("face", [None, "STIXGeneral"])
