@@ -86,6 +86,12 @@ class ConfigError(CincEcgError):
     code = "config"
 
 
+class TrainingError(CincEcgError):
+    """Training cannot start or go on."""
+
+    code = "training"
+
+
 class CardError(CincEcgError):
     """A model folder is missing, damaged or of another schema."""
 

@@ -350,7 +350,10 @@ class Digitization:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Class probabilities and the thresholds above which a class is reported."""
+    """Class probabilities and the thresholds above which a class is reported.
+
+    A class without a threshold is never a label: too little is known about it.
+    """
 
     probabilities: dict[str, float]
     thresholds: dict[str, float]
@@ -358,8 +361,31 @@ class Diagnosis:
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(
-            name for name, p in self.probabilities.items() if p >= self.thresholds.get(name, 0.5)
+            name
+            for name, p in self.probabilities.items()
+            if name in self.thresholds and p >= self.thresholds[name]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What became of one page.
+
+    Attributes:
+        record: The picture's path as given.
+        page: Number within the file, from 0.
+        digitization: None when the page could not be read.
+        diagnosis: None without a signal.
+        model: What gave the diagnosis: summary of its card.
+        failure: Why there is no digitization, or no diagnosis.
+    """
+
+    record: str
+    page: int
+    digitization: Digitization | None
+    diagnosis: Diagnosis | None
+    model: str = ""
+    failure: Note | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,3 +56,42 @@ def small_digitization() -> Digitization:
 def small_image() -> EcgImage:
     """A white page that fits `small_digitization`."""
     return EcgImage(np.full((480, 800, 3), 255, np.uint8), "page.png", 0, 200.0)
+
+
+def _write_ecg(
+    folder, name, seed=0, *, labels=(), fs_hz=100.0, seconds=10.0, comments=(), images=()
+):
+    """Write a simulated record with the Challenge's comments; labels=None writes no such line."""
+    from cinc_ecg.io.records import write_record
+    from cinc_ecg.synth.ecg import EcgSettings, simulate
+
+    signal = simulate(EcgSettings(fs_hz=fs_hz, duration_s=seconds), seed=seed)
+    lines = [*comments]
+    if labels is not None:
+        lines.append("Labels: " + ", ".join(labels))
+    if images:
+        lines.append("Image: " + ", ".join(images))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_record(folder / name, signal, comments=lines)
+    return folder / name
+
+
+@pytest.fixture
+def write_ecg():
+    """Give the function that writes a simulated Challenge record."""
+    return _write_ecg
+
+
+@pytest.fixture(scope="session")
+def write_ecg_session():
+    """Give the same function to fixtures that live longer than a test."""
+    return _write_ecg
+
+
+@pytest.fixture
+def ecg_folder(tmp_path):
+    """Give a folder of six labelled records r0..r5."""
+    folder = tmp_path / "data"
+    for k in range(6):
+        _write_ecg(folder, f"r{k}", k, labels=["NORM"] if k % 2 else ["AFIB/AFL", "CD"])
+    return folder

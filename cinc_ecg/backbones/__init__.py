@@ -1,0 +1,1 @@
+"""Builders of backbones; reached by name through `cinc_ecg.plugins` only."""

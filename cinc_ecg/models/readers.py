@@ -1,0 +1,106 @@
+"""The learned strip reader: a network says which ink is the trace, the ink says where it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cinc_ecg.digitization.prior import StripPrior
+from cinc_ecg.digitization.read_strips import ClassicalStripReader, StripReaderSettings
+from cinc_ecg.models.strip_card import load_strip_net
+from cinc_ecg.models.strip_net import StripNet
+from cinc_ecg.types import RowTrace, Strip, StripReader
+
+#: Weights that come with the package.
+PACKAGED = Path(__file__).resolve().parents[1] / "weights" / "strips"
+#: What "default" means.
+DEFAULT = "classical"
+#: Level of a neighbour that is not there, in mm.
+_NO_NEIGHBOUR_MM = 80.0
+
+
+class LearnedStripReader:
+    """Reads rows with a trained network's help; implements `cinc_ecg.types.StripReader`.
+
+    Strips go through the network one by one, so the result does not depend on how many there are or
+    in which order they come.
+
+    Args:
+        net: The network.
+        settings: Of the classical reader that does the rest.
+        device: Where the network runs.
+    """
+
+    def __init__(
+        self,
+        net: StripNet,
+        settings: StripReaderSettings | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.net = net.to(self.device).eval()
+        self.classical = ClassicalStripReader(settings or StripReaderSettings())
+
+    def read(self, strips: Sequence[Strip]) -> list[RowTrace]:
+        """Return one trace per strip, in their order."""
+        levels = [strip.baseline_mm for strip in strips]
+        return self.classical.read(strips, [self.prior(strip, levels) for strip in strips])
+
+    @torch.no_grad()
+    def prior(self, strip: Strip, levels_mm: Sequence[float]) -> StripPrior:
+        """Return what the network says about a strip.
+
+        Args:
+            strip: A rectified row.
+            levels_mm: Baselines of all rows of the page.
+        """
+        own, scale = strip.baseline_mm, strip.px_per_mm
+        above = max((y for y in levels_mm if y < own - 1.0), default=own - _NO_NEIGHBOUR_MM)
+        below = min((y for y in levels_mm if y > own + 1.0), default=own + _NO_NEIGHBOUR_MM)
+        places = [(y - strip.y0_mm) * scale for y in (own, above, below)]
+        numbers = [torch.tensor([v], device=self.device, dtype=torch.float32) for v in places]
+        pixels = torch.from_numpy(np.ascontiguousarray(strip.pixels)).to(self.device)
+        pixels = pixels.permute(2, 0, 1)[None].float() / 255.0
+        scales = torch.tensor([scale], device=self.device, dtype=torch.float32)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            reading = self.net(pixels, *numbers, scales)
+        return StripPrior(
+            ink=reading.ink_logit[0].float().sigmoid().cpu().numpy(),
+            line_px=reading.line_px()[0].double().cpu().numpy(),
+            sigma_px=reading.log_sigma[0].exp().double().cpu().numpy(),
+            visible=reading.visible_logit[0].sigmoid().double().cpu().numpy(),
+        )
+
+
+def load_strip_reader(
+    folder: Path, settings: StripReaderSettings | None = None, device: str = "cpu"
+) -> LearnedStripReader:
+    """Load a learned strip reader from the folder of its card.
+
+    Raises:
+        CardError: Card or weights are missing, damaged or do not fit; names the file.
+    """
+    net, _ = load_strip_net(folder)
+    return LearnedStripReader(net, settings, device)
+
+
+@lru_cache(maxsize=4)
+def named_strip_reader(name: str = "default") -> StripReader:
+    """Return a strip reader: "classical", "learned" (the packaged weights), "default", or a folder.
+
+    Raises:
+        CardError: Card or weights are missing, damaged or do not fit; names the file.
+    """
+    name = DEFAULT if name == "default" else name
+    if name == "classical":
+        return ClassicalStripReader()
+    return load_strip_reader(PACKAGED if name == "learned" else Path(name))
+
+
+def set_threads(n: int) -> None:
+    """Fix the number of threads of the networks, once per process, before anything is read."""
+    torch.set_num_threads(max(1, n))

@@ -1,0 +1,186 @@
+"""A small U-Net that tells which ink of a rectified row is the row's own trace.
+
+Per pixel: the probability of the row's own ink. Per node (two per strip column): a distribution
+over rows whose mean is the line's height, whether its ink can be seen, and a standard error. The
+network sees colour and two coordinates, the distance to the row's level and where a pixel lies
+between the levels of the neighbouring rows: without them nothing says whose trace is whose where
+rows overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+#: Nodes per strip column, as in the classical reader.
+NODES_PER_COLUMN = 2
+#: Width of the vertical coordinate, and its greatest value.
+_REACH_MM, _MOST = 10.0, 3.0
+#: Brightness of paper after light correction: the input's zero.
+_PAPER, _SPREAD = 0.92, 0.25
+_COLOURS, _COORDINATES = 3, 2
+
+
+@dataclass(frozen=True, slots=True)
+class StripNetConfig:
+    """Size of the network.
+
+    Attributes:
+        cell: Side in pixels of the squares that the first level takes as one position.
+        channels: Features per level; each has half the resolution of the one before.
+        tail: Features of the layer that judges visibility and error per column.
+    """
+
+    cell: int = 4
+    channels: tuple[int, ...] = (48, 64, 64, 96)
+    tail: int = 32
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+
+
+@dataclass(frozen=True, slots=True)
+class StripReading:
+    """What the network says about strips.
+
+    Attributes:
+        ink_logit: (B, H, W) own ink per pixel.
+        heat_logit: (B, H, N) per node, softmax over rows gives the line's height; N = 2 W - 1.
+        visible_logit: (B, N).
+        log_sigma: (B, N) natural logarithm of the line's error in pixels.
+    """
+
+    ink_logit: Tensor
+    heat_logit: Tensor
+    visible_logit: Tensor
+    log_sigma: Tensor
+
+    def line_px(self) -> Tensor:
+        """Return the expected row per node, (B, N)."""
+        row = torch.arange(self.heat_logit.shape[1], device=self.heat_logit.device)
+        weight = self.heat_logit.float().softmax(1)
+        return torch.einsum("bhn,h->bn", weight, row.float())
+
+
+class StripNet(nn.Module):
+    """U-Net over one row's strip; see the module's text."""
+
+    def __init__(self, config: StripNetConfig = StripNetConfig()) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.channels
+        cell = config.cell
+        self.stem = _block(cell * cell * _COLOURS + _COORDINATES, widths[0])
+        self.down = nn.ModuleList(_block(a, b) for a, b in pairwise(widths))
+        self.lateral = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(_block(a, a) for a in widths[:-1])
+        self.ink = nn.Conv2d(widths[0], cell * cell, 1)
+        self.heat = nn.Conv2d(widths[0], cell * cell * NODES_PER_COLUMN, 1)
+        self.tail = nn.Sequential(
+            nn.Conv1d(widths[0] + 1, config.tail, 9, padding=4),
+            nn.ReLU(),
+            nn.Conv1d(config.tail, config.tail, 9, padding=4),
+            nn.ReLU(),
+            nn.Conv1d(config.tail, 2 * cell * NODES_PER_COLUMN, 1),
+        )
+
+    @property
+    def multiple(self) -> int:
+        """Height and width are padded to multiples of this."""
+        return int(self.config.cell * 2 ** (len(self.config.channels) - 1))
+
+    def forward(
+        self,
+        pixels: Tensor,
+        baseline_px: Tensor,
+        above_px: Tensor,
+        below_px: Tensor,
+        px_per_mm: Tensor,
+    ) -> StripReading:
+        """Read strips.
+
+        Args:
+            pixels: (B, 3, H, W) RGB in 0..1.
+            baseline_px, above_px, below_px: (B,) levels of the row and of its neighbours.
+            px_per_mm: (B,) scale.
+        """
+        height, width = pixels.shape[-2:]
+        multiple, cell = self.multiple, self.config.cell
+        levels = (baseline_px, above_px, below_px)
+        places = coordinates(pixels, *levels, px_per_mm)
+        x = torch.cat([(pixels - _PAPER) / _SPREAD, places], 1)
+        x = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+        places = F.avg_pool2d(x[:, _COLOURS:], cell)
+        x = torch.cat([F.pixel_unshuffle(x[:, :_COLOURS], cell), places], 1)
+        features = self._features(x.contiguous(memory_format=torch.channels_last))
+        ink = F.pixel_shuffle(self.ink(features), cell)[:, 0, :height, :width]
+        heat = _spread(self.heat(features), cell).float()
+        n = NODES_PER_COLUMN * (width - 1) + 1
+        padding = torch.arange(heat.shape[1], device=heat.device) >= height
+        heat = heat.masked_fill(padding[None, :, None], -1e4)
+        seen, sigma = self._judge(features, heat)
+        return StripReading(ink, heat[:, :height, :n], seen[:, :n], sigma[:, :n])
+
+    def _features(self, x: Tensor) -> Tensor:
+        levels = [self.stem(x)]
+        for block in self.down:
+            levels.append(block(F.max_pool2d(levels[-1], 2)))
+        y = levels.pop()
+        pairs = zip(reversed(self.up), reversed(self.lateral), reversed(levels), strict=True)
+        for block, lateral, level in pairs:
+            y = block(level + F.interpolate(lateral(y), scale_factor=2.0, mode="nearest"))
+        return y
+
+    def _judge(self, features: Tensor, heat: Tensor) -> tuple[Tensor, Tensor]:
+        """Return visibility logit and log error per node from the features along the line."""
+        cell, columns = self.config.cell, self.config.cell * NODES_PER_COLUMN
+        weight = F.avg_pool2d(heat.softmax(1)[:, None], (cell, columns))[:, 0] * cell
+        along = torch.einsum("bchw,bhw->bcw", features.float(), weight)
+        strength = F.avg_pool1d(heat.logsumexp(1)[:, None], columns)
+        out = self.tail(torch.cat([along, strength * 0.1], 1))
+        batch, _, width = out.shape
+        out = out.reshape(batch, 2, columns, width).transpose(2, 3)
+        seen, sigma = out.reshape(batch, 2, -1).float().unbind(1)
+        return seen, sigma.clamp(-3.0, 5.0)
+
+
+def coordinates(
+    like: Tensor, baseline_px: Tensor, above_px: Tensor, below_px: Tensor, px_per_mm: Tensor
+) -> Tensor:
+    """Return (B, 2, H, W): height over the row's level, and place between the neighbours' levels.
+
+    The second is 0 on the row's own level, -1 on the level above, 1 on the level below.
+    """
+    row = torch.arange(like.shape[-2], device=like.device, dtype=torch.float32)[None, :]
+    away = row - baseline_px[:, None]
+    own = (away / (_REACH_MM * px_per_mm[:, None])).clamp(-_MOST, _MOST)
+    up = (baseline_px - above_px).clamp(min=1.0)[:, None]
+    down = (below_px - baseline_px).clamp(min=1.0)[:, None]
+    between = torch.where(away < 0, away / up, away / down).clamp(-_MOST, _MOST)
+    both = torch.stack([own, between], 1)[..., None]
+    return both.expand(-1, -1, -1, like.shape[-1]).to(like.dtype)
+
+
+def _spread(maps: Tensor, cell: int) -> Tensor:
+    """Lay (B, cell * cell * NODES, h, w) out as (B, cell * h, cell * NODES * w)."""
+    batch, _, height, width = maps.shape
+    columns = cell * NODES_PER_COLUMN
+    maps = maps.reshape(batch, cell, columns, height, width).permute(0, 3, 1, 4, 2)
+    return maps.reshape(batch, cell * height, columns * width)
+
+
+def _block(n_in: int, n_out: int) -> nn.Sequential:
+    layers: Sequence[nn.Module] = (
+        nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(),
+        nn.Conv2d(n_out, n_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(),
+    )
+    return nn.Sequential(*layers)
