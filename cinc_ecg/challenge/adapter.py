@@ -10,25 +10,36 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cinc_ecg._version import __version__
 from cinc_ecg.challenge.guard import guard
+from cinc_ecg.challenge.model_folder import CARD, CARD_SCHEMA, classical_card
+from cinc_ecg.challenge.train import train_models
 from cinc_ecg.digitization.pipeline import DigitizeConfig, merge
 from cinc_ecg.digitization.vector_digitize import digitize_source
-from cinc_ecg.errors import CardError, CincEcgError, RecordError
-from cinc_ecg.io.atomic import make_folder, write_text
+from cinc_ecg.errors import CardError, CincEcgError
 from cinc_ecg.io.images import read_pages
-from cinc_ecg.io.records import find_records, read_header
-from cinc_ecg.types import Digitization, EcgImage, LeadStatus, RecordHeader, Signal
+from cinc_ecg.io.records import read_header
+from cinc_ecg.types import (
+    Digitization,
+    EcgImage,
+    LeadStatus,
+    RecordHeader,
+    Signal,
+    StripReader,
+)
+
+if TYPE_CHECKING:
+    from cinc_ecg.models.dx import DxModel
+
+__all__ = ["DigitizationModel", "load_models", "run_models", "train_models"]
 
 _LOG = logging.getLogger(__name__)
-CARD = "card.json"
-CARD_SCHEMA = "cinc_ecg/model"
-CARD_SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class DigitizationModel:
     """What reads a page: the readers a model folder names.
 
     Attributes:
-        page_reader, strip_reader: "classical"; learned readers are named by their card.
+        page_reader, strip_reader: "classical"; a strip reader may also be "learned" (packaged).
         digitize: The function that turns a picture of a record into a result.
     """
 
@@ -45,51 +56,46 @@ class DigitizationModel:
     digitize: Callable[[EcgImage, RecordHeader], Digitization]
 
 
-def train_models(data_folder: str, model_folder: str, verbose: bool) -> None:
-    """Write a model folder for the data.
+def load_models(model_folder: str, verbose: bool) -> tuple[DigitizationModel, DxModel | None]:
+    """Load what digitizes and what diagnoses.
 
-    The classical readers have nothing to fit; the card says so and what data were seen.
-
-    Raises:
-        RecordError: the folder holds no records (no_records).
-    """
-    records = find_records(Path(data_folder))
-    if not records:
-        raise RecordError(f"{data_folder}: no records to train on", code="no_records")
-    folder = make_folder(Path(model_folder))
-    card = classical_card(n_training_records=len(records))
-    write_text(folder / CARD, json.dumps(card, indent=2) + "\n")
-    _report(verbose, "%s: classical readers, nothing to fit; %s records seen", folder, len(records))
-
-
-def classical_card(*, n_training_records: int = 0) -> dict[str, object]:
-    """Describe a model that consists of the classical readers alone."""
-    return {
-        "schema": CARD_SCHEMA,
-        "schema_version": CARD_SCHEMA_VERSION,
-        "cinc_ecg_version": __version__,
-        "task": "digitization",
-        "page_reader": "classical",
-        "strip_reader": "classical",
-        "classifier": None,
-        "files": {},
-        "training": {"n_records": n_training_records, "fitted": False},
-        "summary": "Geometry and classical extraction; no trained weights.",
-    }
-
-
-def load_models(model_folder: str, verbose: bool) -> tuple[DigitizationModel, None]:
-    """Load the digitization model; there is no classification model yet.
-
-    A folder without a card, or with one of another schema, gives the classical readers and a
-    warning: the drivers allow no failure here.
+    A folder without a card, or with one of another schema, gives the classical readers, the
+    packaged diagnosis model and a warning. Weights that are missing or damaged give a warning and
+    no diagnosis model: records then get signals without labels. The drivers allow no failure here.
     """
     card = _read_card(Path(model_folder))
-    model = DigitizationModel(
-        str(card["page_reader"]), str(card["strip_reader"]), _digitize_classically
-    )
+    name, reader = _load_strip_reader(str(card["strip_reader"]))
+    digitize = partial(_digitize, strip_reader=reader)
+    model = DigitizationModel(str(card["page_reader"]), name, digitize)
     _report(verbose, "page reader %s, strip reader %s", model.page_reader, model.strip_reader)
-    return model, None
+    return model, _load_classifier(Path(model_folder), card.get("classifier"), verbose)
+
+
+def _load_strip_reader(name: str) -> tuple[str, StripReader | None]:
+    """Return the strip reader a card names, or the classical one with a warning."""
+    if name == "classical":
+        return name, None
+    from cinc_ecg.models.readers import named_strip_reader
+
+    try:
+        return name, named_strip_reader(name)
+    except CincEcgError as error:
+        _LOG.warning("[%s] %s; using the classical strip reader", error.reason_code, error)
+        return "classical", None
+
+
+def _load_classifier(folder: Path, name: object, verbose: bool) -> DxModel | None:
+    from cinc_ecg.inference import classifier_folder
+    from cinc_ecg.models.dx import load_dx
+
+    try:
+        where = classifier_folder(folder, name)
+        model = load_dx(where)
+    except CincEcgError as error:
+        _LOG.warning("[%s] %s; signals come without labels", error.reason_code, error)
+        return None
+    _report(verbose, "diagnosis from %s: %s", where, ", ".join(model.reported))
+    return model
 
 
 def _read_card(folder: Path) -> dict[str, object]:
@@ -99,7 +105,7 @@ def _read_card(folder: Path) -> dict[str, object]:
         if not isinstance(card, dict) or card.get("schema") != CARD_SCHEMA:
             raise CardError(f"is no card of schema {CARD_SCHEMA}")
         readers = card.get("page_reader"), card.get("strip_reader")
-        if readers != ("classical", "classical"):
+        if readers not in (("classical", "classical"), ("classical", "learned")):
             raise CardError(f"names readers {readers} that this version does not have")
         return card
     except (OSError, ValueError, CardError) as error:
@@ -107,29 +113,32 @@ def _read_card(folder: Path) -> dict[str, object]:
         return classical_card()
 
 
-def _digitize_classically(image: EcgImage, header: RecordHeader) -> Digitization:
+def _digitize(
+    image: EcgImage, header: RecordHeader, *, strip_reader: StripReader | None = None
+) -> Digitization:
     duration_s = header.n_samples / header.fs_hz or None
-    return digitize_source(image, config=DigitizeConfig(fs_hz=header.fs_hz, duration_s=duration_s))
+    config = DigitizeConfig(fs_hz=header.fs_hz, duration_s=duration_s)
+    return digitize_source(image, strip_reader=strip_reader, config=config)
 
 
 def run_models(
     record: str,
     digitization_model: DigitizationModel | None,
-    classification_model: None,
+    classification_model: DxModel | None,
     verbose: bool,
 ) -> tuple[NDArray[np.float32] | None, list[str] | None]:
-    """Digitize the pictures of one record.
+    """Digitize the pictures of one record and name its classes.
 
     Args:
         record: Path of the record without extension.
         digitization_model: From `load_models`; None gives no signal.
-        classification_model: Not used yet.
+        classification_model: From `load_models`; None gives no labels.
         verbose: Log what happens per picture.
 
     Returns:
         (n_samples, n_leads) mV in the header's rate, length and lead order, NaN where nothing is
-        printed, and None for the labels. The signal is None only without a readable header or
-        without a model.
+        printed, and the labels: at least one where anything could be read, else None. The signal
+        is None only without a readable header or without a model.
     """
     if digitization_model is None:
         return None, None
@@ -140,10 +149,31 @@ def run_models(
         return None, None
     try:
         results = list(_digitize_record(Path(record), header, digitization_model, verbose))
-        return _deliver(results, header), None
+        signals = _deliver(results, header)
     except Exception:  # noqa: BLE001 - the Challenge border: logged, never raised
         _LOG.exception("[internal] %s: unexpected error; the signal is left empty", record)
         return np.full((header.n_samples, len(header.leads)), np.nan, np.float32), None
+    if classification_model is None or not results:
+        return signals, None
+    try:
+        return signals, _labels(results, classification_model)
+    except Exception:  # noqa: BLE001 - the Challenge border: logged, never raised
+        _LOG.exception("[internal] %s: unexpected error; it gets no labels", record)
+        return signals, None
+
+
+def _labels(results: Sequence[Digitization], model: DxModel) -> list[str] | None:
+    """Name the classes above their thresholds, or the one that is nearest to its own.
+
+    A record without a label counts as missed in every class it has; one guess is better.
+    """
+    from cinc_ecg.inference import likeliest
+
+    diagnosis = model.diagnose(_merged(results))
+    if diagnosis is None:
+        return None
+    nearest = likeliest(diagnosis)
+    return list(diagnosis.labels) or ([nearest] if nearest else None)
 
 
 def _digitize_record(
@@ -183,8 +213,11 @@ def _deliver(results: Sequence[Digitization], header: RecordHeader) -> NDArray[n
     if not results:
         empty = Signal(np.empty((0, 0), np.float32), header.fs_hz, ())
         return guard(empty, header)
-    signal = results[0].signal if len(results) == 1 else merge(results)
-    return guard(signal, header, _best_statuses(results))
+    return guard(_merged(results), header, _best_statuses(results))
+
+
+def _merged(results: Sequence[Digitization]) -> Signal:
+    return results[0].signal if len(results) == 1 else merge(results)
 
 
 def _best_statuses(results: Sequence[Digitization]) -> list[LeadStatus]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cinc_ecg.challenge import helpers
+from cinc_ecg.data.labels import CHALLENGE_CLASSES
 from cinc_ecg.io import records
 from cinc_ecg.io.atomic import write_bytes
 from cinc_ecg.leads import LEADS
@@ -108,7 +109,24 @@ def test_run_model_says_and_writes_what_the_contract_says(outputs):
     assert lines[0] == "r1 12 500 5000"
     assert [line.split(" ")[8] for line in lines[1:13]] == list(SPELT)
     assert all(line.startswith("r1.dat 16 1000.0(0)/mV 16 0 ") for line in lines[1:13])
-    assert lines[13:] == ["# Image: r1-0.png"]
+    assert lines[13] == "# Image: r1-0.png"
+    (labels,) = [line.removeprefix("# Labels: ") for line in lines[14:]]
+    assert labels
+    assert set(labels.split(", ")) <= set(CHALLENGE_CLASSES)
+    assert "# Labels" not in (root / "out" / "broken.hea").read_text()
+
+
+def test_altered_weights_cost_the_labels_and_nothing_else(outputs):
+    root, truth, _ = outputs
+    file = min((root / "cinc_ecg" / "weights" / "dx").glob("*.safetensors"))
+    before = file.read_bytes()
+    file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    done = run(root, "run_model.py", "-d", "test_data", "-m", "model", "-o", "unlabelled")
+    file.write_bytes(before)
+    assert file.name in done.stderr
+    assert "Traceback" not in done.stderr
+    check_outputs(root / "unlabelled", truth)
+    assert "# Labels" not in (root / "unlabelled" / "sub" / "r1.hea").read_text()
 
 
 def test_a_record_without_a_picture_is_an_empty_signal(outputs):

@@ -218,3 +218,11 @@ def test_readme_table_says_what_is_missing(tmp_path, capsys):
     assert readme_table.main(["--readme", str(readme), "--benchmark", str(page)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
     assert readme.read_text() == "no markers"
+
+
+def test_configuration_reference_is_up_to_date():
+    reference = load("make_config_reference")
+    page = (DOCS / "reference" / "configuration.md").read_text()
+    assert page == reference.text(), "run: python docs/make_config_reference.py"
+    described = {name: meaning for name, _, meaning in reference.leaves(reference.TrainConfig())}
+    assert not [name for name, meaning in described.items() if not meaning]

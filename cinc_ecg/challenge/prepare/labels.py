@@ -10,32 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cinc_ecg.data.labels import CHALLENGE_CLASSES, RHYTHM_CODES
 from cinc_ecg.errors import InputError
 
-#: In the order in which they are written.
-CLASSES = (
-    "NORM",
-    "Acute MI",
-    "Old MI",
-    "STTC",
-    "CD",
-    "HYP",
-    "PAC",
-    "PVC",
-    "AFIB/AFL",
-    "TACHY",
-    "BRADY",
-)
 #: 12SL statement numbers that mean an acute infarction.
 ACUTE_STATEMENTS = frozenset((821, 822, 823, 827, 829, 902, 903, 904, 963, 964, 965, 966, 967, 968))
-#: Class -> SCP codes that make it, beside the diagnostic superclasses.
-_RHYTHMS = {
-    "PAC": ("PAC",),
-    "PVC": ("PVC",),
-    "AFIB/AFL": ("AFIB", "AFLT"),
-    "TACHY": ("STACH", "SVTAC", "PSVT"),
-    "BRADY": ("SBRAD",),
-}
 UNKNOWN = "Unknown"
 
 
@@ -124,9 +103,9 @@ def challenge_labels(
         "Acute MI": acute,
         "Old MI": "MI" in superclasses and not acute,
         **{name: name in superclasses for name in ("STTC", "CD", "HYP")},
-        **{name: any(code in codes for code in made_by) for name, made_by in _RHYTHMS.items()},
+        **{name: any(code in codes for code in made_by) for name, made_by in RHYTHM_CODES.items()},
     }
-    return tuple(name for name in CLASSES if found[name])
+    return tuple(name for name in CHALLENGE_CLASSES if found[name])
 
 
 def _superclasses(path: Path) -> dict[str, str]:

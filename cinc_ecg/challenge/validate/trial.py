@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cinc_ecg.challenge.prepare.labels import CLASSES
 from cinc_ecg.challenge.validate.report import Check, State, passed, verdict
 from cinc_ecg.challenge.validate.sandbox import Outcome, Sandbox, network_note
 from cinc_ecg.challenge.validate.trial_data import TrialData
+from cinc_ecg.data.labels import CHALLENGE_CLASSES
 from cinc_ecg.errors import CincEcgError
 from cinc_ecg.io.records import find_records, read_header, read_signal
 
@@ -137,7 +137,7 @@ def output_problems(data: Path, output: Path, record: str) -> Iterator[str]:
     except CincEcgError as error:
         yield f"{record}: {error}"
         return
-    wrong = [label for label in found.labels or () if label not in CLASSES]
+    wrong = [label for label in found.labels or () if label not in CHALLENGE_CLASSES]
     if wrong:
         yield f"{record}: {', '.join(map(repr, wrong))} is no class of the Challenge"
     if not (output / f"{record}.dat").is_file():

@@ -1,0 +1,1 @@
+"""Data for training and evaluation: records, pages rendered from them, labels, splits."""

@@ -1,0 +1,1 @@
+"""Training: configuration, tasks, one loop, checkpoints."""
