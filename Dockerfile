@@ -41,3 +41,8 @@ ENV HOME=/challenge/.cache \
     PYTHONDONTWRITEBYTECODE=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
+
+# Published weights of backbones to train from, fetched only when asked:
+#   docker build --build-arg BACKBONES="timm:convnextv2_nano hf:microsoft/resnet-18" -t image .
+ARG BACKBONES=""
+RUN for name in ${BACKBONES}; do python -m cinc_ecg backbones fetch "${name}" || exit 1; done

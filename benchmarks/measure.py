@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,14 +60,17 @@ class PageResult:
         return float(np.mean(values)) if values else float("nan")
 
 
-def measure(task: Task, data: Path | None, fast: bool) -> PageResult:
+def measure(task: Task, data: Path | None, fast: bool, strip_reader: str = "default") -> PageResult:
     """Draw or read, digitize and score one page, with one thread."""
     import cv2
 
     from cinc_ecg.digitization.pipeline import digitize
+    from cinc_ecg.models.readers import named_strip_reader, set_threads
 
     cv2.setNumThreads(1)
-    return measure_page(task, open_page(task, data), digitize, fast)
+    set_threads(1)
+    reader = named_strip_reader(strip_reader)
+    return measure_page(task, open_page(task, data), partial(digitize, strip_reader=reader), fast)
 
 
 def measure_page(

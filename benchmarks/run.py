@@ -25,9 +25,13 @@ def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder of WFDB records; simulated otherwise")
     parser.add_argument("--conditions", help="comma-separated; all otherwise")
-    parser.add_argument("--pages", type=int, help="per condition; 40 otherwise, 60 of the ladders")
+    parser.add_argument("--pages", type=int, default=N_RECORDINGS, help="per condition")
+    parser.add_argument("--rungs", type=int, help="pages of the ladders; one per rung otherwise")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument(
+        "--strip-reader", default="default", help="classical, learned, or a folder with its card"
+    )
     parser.add_argument("--fast", action="store_true", help="quick alignment, not official")
     parser.add_argument("--public", type=Path, help="pages of another generator with truth")
     parser.add_argument("--scans", type=Path, help="scans whose names end in the record's number")
@@ -59,8 +63,8 @@ def make_tasks(arguments):
             tasks += folder_tasks(name, _folder(arguments, name), arguments.data)
             continue
         n_pages = arguments.pages
-        if n_pages is None:
-            n_pages = len(ladder_rungs()) if name == "ladders" else N_RECORDINGS
+        if name == "ladders":
+            n_pages = arguments.rungs or len(ladder_rungs())
         tasks += drawn_tasks(name, n_pages, recordings, arguments.seed)
     return tasks
 
@@ -82,7 +86,7 @@ def run_tasks(tasks, arguments, report):
     results = {}
     with ProcessPoolExecutor(arguments.jobs, mp_context=context) as pool:
         futures = {
-            pool.submit(measure, task, arguments.data, arguments.fast): k
+            pool.submit(measure, task, arguments.data, arguments.fast, arguments.strip_reader): k
             for k, task in enumerate(tasks)
         }
         for future in as_completed(futures):
@@ -113,8 +117,12 @@ def command_of(arguments):
         parts.append(f"--conditions {arguments.conditions}")
     if arguments.pages:
         parts.append(f"--pages {arguments.pages}")
+    if arguments.rungs:
+        parts.append(f"--rungs {arguments.rungs}")
     if arguments.seed != SEED:
         parts.append(f"--seed {arguments.seed}")
+    if arguments.strip_reader != "default":
+        parts.append(f"--strip-reader {arguments.strip_reader}")
     if arguments.out:
         parts.append(f"--out {arguments.out.name}")
     return " ".join(parts)

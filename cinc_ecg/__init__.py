@@ -10,17 +10,23 @@ from cinc_ecg._version import __version__
 if TYPE_CHECKING:
     from cinc_ecg.digitization.pipeline import digitize as digitize
     from cinc_ecg.digitization.pipeline import merge as merge
+    from cinc_ecg.inference import Predictor as Predictor
     from cinc_ecg.io.images import read_image as read_image
     from cinc_ecg.metrics.official import score_lead as score_lead
+    from cinc_ecg.types import Diagnosis as Diagnosis
     from cinc_ecg.types import Digitization as Digitization
     from cinc_ecg.types import EcgImage as EcgImage
+    from cinc_ecg.types import Prediction as Prediction
     from cinc_ecg.types import Signal as Signal
 
 #: Public name -> module that defines it; imported on first use so that `import cinc_ecg` stays
 #: light (PEP 562).
 _LAZY = {
+    "Diagnosis": "cinc_ecg.types",
     "Digitization": "cinc_ecg.types",
     "EcgImage": "cinc_ecg.types",
+    "Prediction": "cinc_ecg.types",
+    "Predictor": "cinc_ecg.inference",
     "Signal": "cinc_ecg.types",
     "digitize": "cinc_ecg.digitization.pipeline",
     "merge": "cinc_ecg.digitization.pipeline",

@@ -21,15 +21,23 @@ EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 #: Command -> "module:function", in the order of the help text.
 COMMANDS = {
     "digitize": "cinc_ecg.cli.digitize:digitize",
+    "classify": "cinc_ecg.cli.classify:classify",
     "generate": "cinc_ecg.cli.generate:generate",
+    "train": "cinc_ecg.cli.train:train",
+    "predict": "cinc_ecg.cli.predict:predict",
+    "evaluate": "cinc_ecg.cli.evaluate:evaluate",
     "score": "cinc_ecg.cli.score:score",
     "validate": "cinc_ecg.cli.validate:validate",
     "package": "cinc_ecg.cli.package:package",
     "demo": "cinc_ecg.cli.demo:demo",
+    "import-checkpoint": "cinc_ecg.cli.import_checkpoint:import_checkpoint",
     "doctor": "cinc_ecg.cli.doctor:doctor",
 }
 #: Group of commands -> "module:app".
-GROUPS = {"prepare": "cinc_ecg.cli.prepare:prepare"}
+GROUPS = {
+    "prepare": "cinc_ecg.cli.prepare:prepare",
+    "backbones": "cinc_ecg.cli.backbones:backbones",
+}
 
 app = typer.Typer(
     name="cinc-ecg",

@@ -22,6 +22,7 @@ def demo(
 
     Leaves the page, the signals (WFDB, CSV, JSON), the overlay and a clean replot in OUT.
     """
+    from cinc_ecg.batch.work import strip_reader
     from cinc_ecg.digitization.vector_digitize import digitize_source
     from cinc_ecg.io.atomic import make_folder, write_bytes
     from cinc_ecg.io.images import read_image
@@ -36,8 +37,9 @@ def demo(
     write_bytes(out / "page.png", encode_png(page.pixels))
     write_record(out / "truth", truth.signal, comments=["simulated; NaN where nothing is printed"])
     image = read_image(out / "page.png")
+    reader = strip_reader("learned")
     read_from = time.monotonic()
-    result = digitize_source(image)
+    result = digitize_source(image, strip_reader=reader)
     took_s = time.monotonic() - read_from
     files = ["page.png", "truth.dat", "truth.hea", *_write(out, image, result)]
     _print_table(truth.signal, result)

@@ -57,6 +57,17 @@ def digitize(
     mm_per_mv: Annotated[
         float | None, typer.Option("--mm-per-mv", min=0.5, max=100, help="Gain, if known.")
     ] = None,
+    reader: Annotated[
+        str,
+        typer.Option(
+            "--strip-reader",
+            help="Who reads the traces: learned (packaged weights), classical, or a folder that "
+            "`train digitizer` wrote.",
+        ),
+    ] = "learned",
+    no_weights: Annotated[
+        bool, typer.Option("--no-weights", help="Use no trained weights: --strip-reader classical.")
+    ] = False,
     wall_limit: Annotated[
         float, typer.Option("--wall-limit", min=1, help="Longest time for one page, in seconds.")
     ] = 120.0,
@@ -72,11 +83,13 @@ def digitize(
     """
     from cinc_ecg.batch.pool import usable_cores
     from cinc_ecg.batch.run import BatchSettings, run_batch
-    from cinc_ecg.batch.work import FORMATS, DigitizeOptions
+    from cinc_ecg.batch.work import FORMATS, DigitizeOptions, strip_reader
     from cinc_ecg.io.formats import check_formats
 
     wanted = _items(formats)
     check_formats(wanted, FORMATS)
+    reader = "classical" if no_weights else reader
+    strip_reader(reader)  # missing or damaged weights end the run before it starts
     options = DigitizeOptions(
         formats=wanted,
         fs_hz=fs,
@@ -84,6 +97,7 @@ def digitize(
         leads=_known_leads(leads),
         mm_per_s=mm_per_s,
         mm_per_mv=mm_per_mv,
+        strip_reader=reader,
         max_pixels=round(max_megapixels * 1e6),
     )
     settings = BatchSettings(jobs=jobs or usable_cores(), resume=resume, wall_s=wall_limit)

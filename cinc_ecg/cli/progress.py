@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function to be called with (done, all); the bar vanishes when the work is over."""
+def progress_bar(title: str) -> Iterator[Callable[..., None]]:
+    """Give a function to be called with (done, all) and perhaps a text that replaces the title; the
+    bar vanishes when the work is over."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -31,7 +32,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     ) as bar:
         task = bar.add_task(title, total=None)
 
-        def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def update(done: int, total: int, text: str = title) -> None:
+            bar.update(task, completed=done, total=total, description=text)
 
         yield update
