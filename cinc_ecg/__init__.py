@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from cinc_ecg._version import __version__
 
 if TYPE_CHECKING:
-    from cinc_ecg.digitization.pipeline import digitize as digitize
     from cinc_ecg.digitization.pipeline import merge as merge
     from cinc_ecg.inference import Predictor as Predictor
+    from cinc_ecg.inference import digitize as digitize
     from cinc_ecg.io.images import read_image as read_image
     from cinc_ecg.metrics.official import score_lead as score_lead
     from cinc_ecg.types import Diagnosis as Diagnosis
@@ -28,7 +28,7 @@ _LAZY = {
     "Prediction": "cinc_ecg.types",
     "Predictor": "cinc_ecg.inference",
     "Signal": "cinc_ecg.types",
-    "digitize": "cinc_ecg.digitization.pipeline",
+    "digitize": "cinc_ecg.inference",
     "merge": "cinc_ecg.digitization.pipeline",
     "read_image": "cinc_ecg.io.images",
     "score_lead": "cinc_ecg.metrics.official",

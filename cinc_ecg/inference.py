@@ -12,13 +12,23 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from cinc_ecg.digitization.pipeline import DigitizeConfig
+from cinc_ecg.digitization.pipeline import DigitizeConfig, Observe
 from cinc_ecg.digitization.vector_digitize import digitize_source
 from cinc_ecg.errors import CardError, CincEcgError
 from cinc_ecg.io.images import read_pages
 from cinc_ecg.models.card import CARD_FILE
 from cinc_ecg.models.dx import DxModel, load_dx
-from cinc_ecg.types import Diagnosis, Digitization, EcgImage, Note, Prediction, Signal
+from cinc_ecg.models.readers import named_strip_reader
+from cinc_ecg.types import (
+    Diagnosis,
+    Digitization,
+    EcgImage,
+    Note,
+    PageReader,
+    Prediction,
+    Signal,
+    StripReader,
+)
 
 _LOG = logging.getLogger(__name__)
 #: Sub-folder of the package's weights, and of a trained model, that holds the diagnosis model.
@@ -26,6 +36,38 @@ DX_FOLDER = "dx"
 #: What a Challenge card writes for the model that comes with the package.
 PACKAGED = f"packaged:{DX_FOLDER}"
 Digitize = Callable[[EcgImage], Digitization]
+
+
+def digitize(
+    image: EcgImage,
+    *,
+    page_reader: PageReader | None = None,
+    strip_reader: StripReader | str = "learned",
+    config: DigitizeConfig | None = None,
+    observe: Observe | None = None,
+) -> Digitization:
+    """Read the calibrated signals off one page, as `cinc-ecg digitize` does.
+
+    Args:
+        image: As `cinc_ecg.read_image` gives it; of a vector PDF the drawn lines are read.
+        page_reader: Reads the page's geometry; the classical one by default.
+        strip_reader: A reader, "learned" (the packaged weights), "classical", or the folder of a
+            model that `cinc-ecg train digitizer` wrote.
+        config: What is known beforehand.
+        observe: Called with (stage, value) after each stage of a page that is read from pixels.
+
+    Raises:
+        DigitizationError: A subclass with a reason code, when no trustworthy signal can be given.
+        CardError: Weights are missing or damaged; names the file.
+    """
+    reader = named_strip_reader(strip_reader) if isinstance(strip_reader, str) else strip_reader
+    return digitize_source(
+        image,
+        page_reader=page_reader,
+        strip_reader=reader,
+        config=config,
+        observe=observe,
+    )
 
 
 def packaged_dx() -> Path:
@@ -106,13 +148,13 @@ class Predictor:
 
         Args:
             folder: A model folder; None = the model that comes with the package.
-            digitize: Used instead of the classical readers at 500 Hz.
+            digitize: Used instead of `digitize` of this module, which gives 500 Hz.
 
         Raises:
             CardError: card or weights are missing or damaged; the message names the file.
         """
         where = dx_folder(None if folder is None else Path(folder))
-        return cls(load_dx(where), digitize or _digitize_classically)
+        return cls(load_dx(where), digitize or _digitize)
 
     def predict(self, paths: Iterable[Path | str]) -> list[Prediction]:
         """Read pictures; one that cannot be read becomes a prediction with a failure.
@@ -164,5 +206,5 @@ class Predictor:
         return self.dx.card.summary
 
 
-def _digitize_classically(image: EcgImage) -> Digitization:
-    return digitize_source(image, config=DigitizeConfig())
+def _digitize(image: EcgImage) -> Digitization:
+    return digitize(image)

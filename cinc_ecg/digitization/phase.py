@@ -110,25 +110,24 @@ def _unwrap(turns: FloatArray, quality: FloatArray) -> FloatArray:
     if count == 0:
         return result
     largest = 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
-    quality = np.where(regions == largest, quality, 0.0)
-    start = np.unravel_index(int(quality.argmax()), quality.shape)
-    result[start] = turns[start]
-    queue: list[tuple[float, int, int, int, int]] = []
-
-    def push(i: int, j: int) -> None:
-        for a, b in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)):
-            if (
-                0 <= a < turns.shape[0]
-                and 0 <= b < turns.shape[1]
-                and quality[a, b] > 0
-                and np.isnan(result[a, b])
-            ):
-                heapq.heappush(queue, (-quality[a, b], a, b, i, j))
-
-    push(int(start[0]), int(start[1]))
-    while queue:
-        _, a, b, i, j = heapq.heappop(queue)
-        if np.isnan(result[a, b]):
-            result[a, b] = turns[a, b] + np.rint(result[i, j] - turns[a, b])
-            push(a, b)
+    # Flat lists with a rim of zero quality: a spot and its neighbours are plain numbers.
+    rim = np.pad(np.where(regions == largest, quality, 0.0), 1)
+    width = rim.shape[1]
+    worth, turn = rim.ravel().tolist(), np.pad(turns, 1).ravel().tolist()
+    best = int(rim.argmax())
+    known = {best: turn[best]}
+    queue: list[tuple[float, int, int]] = []
+    spot = best
+    while True:
+        for near in (spot - width, spot + width, spot - 1, spot + 1):
+            if worth[near] > 0 and near not in known:
+                heapq.heappush(queue, (-worth[near], near, spot))
+        while queue and queue[0][1] in known:
+            heapq.heappop(queue)
+        if not queue:
+            break
+        _, spot, source = heapq.heappop(queue)
+        known[spot] = turn[spot] + round(known[source] - turn[spot])
+    rows, columns = np.divmod(np.fromiter(known, np.intp, len(known)), width)
+    result[rows - 1, columns - 1] = list(known.values())
     return result

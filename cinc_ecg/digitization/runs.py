@@ -55,10 +55,11 @@ def runs_on_path(cover: Real, path: Index, faintest: float = _FAINTEST) -> Runs:
     """
     columns = np.arange(cover.shape[1])
     start = _onto_ink(cover, path, columns)
-    first, last = _extent(cover > np.float32(0.8 * faintest), start)
+    faint = np.full(len(columns), 0.8 * faintest, np.float32)
+    first, last = _extent(cover, faint, start)
     start, peak = _darkest_within(cover, first, last)
     limit = 0.5 * np.minimum(peak, 1.0)
-    first, last = _extent(cover > limit[None, :].astype(np.float32), start)
+    first, last = _extent(cover, limit.astype(np.float32), start)
     seen = peak >= faintest
     top = _edge(cover, first, -1, limit, columns)
     bottom = _edge(cover, last, 1, limit, columns)
@@ -72,17 +73,26 @@ def _onto_ink(cover: Real, path: Index, columns: Index) -> Index:
     return chosen
 
 
-def _extent(mask: NDArray[np.bool_], start: Index) -> tuple[Index, Index]:
-    """Return first and last row of the run of True around `start` (itself where it is False)."""
-    height, width = mask.shape
-    rows = np.arange(height, dtype=np.int16)[:, None]
-    columns = np.arange(width)
-    last_gap = np.maximum.accumulate(np.where(mask, np.int16(-1), rows), axis=0)
-    next_gap = np.minimum.accumulate(np.where(mask, np.int16(height), rows)[::-1], axis=0)[::-1]
-    on = mask[start, columns]
-    first = np.where(on, last_gap[start, columns] + 1, start)
-    last = np.where(on, next_gap[start, columns] - 1, start)
-    return first.astype(np.intp), last.astype(np.intp)
+def _extent(cover: Real, limit: Real, start: Index) -> tuple[Index, Index]:
+    """Return first and last row of the run above `limit` around `start` (itself where it is not).
+
+    Walks up and down in all columns at once and drops the columns whose run has ended: most runs
+    are a few pixels high, so this looks at a small part of the strip.
+    """
+    columns = np.flatnonzero(cover[start, np.arange(len(start))] > limit)
+    ends = []
+    for step, stop in ((-1, -1), (1, len(cover))):
+        end, at = start.copy(), columns
+        row = start[at] + step
+        while len(at):
+            inside = row != stop
+            at, row = at[inside], row[inside]
+            inked = cover[row, at] > limit[at]
+            at, row = at[inked], row[inked]
+            end[at] = row
+            row = row + step
+        ends.append(end.astype(np.intp))
+    return ends[0], ends[1]
 
 
 def _darkest_within(cover: Real, first: Index, last: Index) -> tuple[Index, F64]:

@@ -17,7 +17,13 @@ from cinc_ecg.digitization.layout import Hypothesis, Place
 from cinc_ecg.digitization.marks import PageMarks, read_marks
 from cinc_ecg.digitization.orient import UprightPage
 from cinc_ecg.digitization.panels import columns_are_simultaneous, make_panels
-from cinc_ecg.digitization.pipeline import DigitizeConfig, choose_layout, digitize, require_ecg
+from cinc_ecg.digitization.pipeline import (
+    DigitizeConfig,
+    Observe,
+    choose_layout,
+    digitize,
+    require_ecg,
+)
 from cinc_ecg.digitization.rows import Row
 from cinc_ecg.digitization.vector import VectorPage, read_rows
 from cinc_ecg.digitization.vector_lines import Piece
@@ -50,12 +56,14 @@ def digitize_source(
     page_reader: PageReader | None = None,
     strip_reader: StripReader | None = None,
     config: DigitizeConfig | None = None,
+    observe: Observe | None = None,
 ) -> Digitization:
     """Digitize a picture; where its file is a vector PDF, read the drawn lines instead of pixels.
 
     Args:
         image: As read by `io.images`; its source and page name the file.
-        page_reader, strip_reader, config: As in `pipeline.digitize`.
+        page_reader, strip_reader, config, observe: As in `pipeline.digitize`; a page read from its
+            drawn lines has no stages to observe.
 
     Raises:
         DigitizationError: no trustworthy signal can be given.
@@ -68,7 +76,13 @@ def digitize_source(
             return digitize_vector(image, page, config)
         except DigitizationError as error:
             _LOG.info("%s: drawn lines give no signal (%s); looking at the page", path, error)
-    return digitize(image, page_reader=page_reader, strip_reader=strip_reader, config=config)
+    return digitize(
+        image,
+        page_reader=page_reader,
+        strip_reader=strip_reader,
+        config=config,
+        observe=observe,
+    )
 
 
 def digitize_vector(image: EcgImage, page: VectorPage, config: DigitizeConfig) -> Digitization:

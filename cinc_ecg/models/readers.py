@@ -18,7 +18,7 @@ from cinc_ecg.types import RowTrace, Strip, StripReader
 #: Weights that come with the package.
 PACKAGED = Path(__file__).resolve().parents[1] / "weights" / "strips"
 #: What "default" means.
-DEFAULT = "classical"
+DEFAULT = "learned"
 #: Level of a neighbour that is not there, in mm.
 _NO_NEIGHBOUR_MM = 80.0
 

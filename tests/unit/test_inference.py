@@ -178,7 +178,7 @@ def test_the_shipped_model_folder_gives_the_packaged_model(packaged):
 
 @pytest.fixture
 def quick(monkeypatch, small_digitization):
-    monkeypatch.setattr(inference, "_digitize_classically", lambda image: small_digitization)
+    monkeypatch.setattr(inference, "_digitize", lambda image: small_digitization)
 
 
 def test_classify_prints_labels_or_json(picture, tmp_path, capsys, quick):
