@@ -30,6 +30,8 @@ _FFT_PX = 1024
 _ANGLE_STEP_DEG = 0.5
 _PERIODS_PX = np.exp(np.arange(np.log(2.4), np.log(110.0), 0.005))
 _MAX_HARMONICS = 15
+#: The two families of lines cross at more than this.
+_LEAST_ANGLE_DEG = 30.0
 #: A peak counts from this much above the floor of the log power spectrum.
 _PEAK_LOG = 3.0
 #: What a harmonic must add to the log power to pay for itself.
@@ -130,6 +132,20 @@ def _direction(
     return float(angles[best]), profiles[best], float(heights[best])
 
 
+def _families(power: FloatArray) -> list[tuple[float, FloatArray, float]]:
+    """Return the directions of the two line families, that near image x first.
+
+    On a page turned by about 45 degrees both searches may end at the same family; then the other is
+    looked for at about a right angle to it.
+    """
+    pair = [_direction(power, around, 45.0) for around in (0.0, 90.0)]
+    if abs((pair[1][0] - pair[0][0]) % 180.0 - 90.0) < 90.0 - _LEAST_ANGLE_DEG:
+        return pair
+    first = max(pair, key=lambda family: family[2])
+    away = 90.0 if first[0] < 45.0 else -90.0
+    return sorted([first, _direction(power, first[0] + away, 45.0)], key=lambda family: family[0])
+
+
 def _harmonic_table() -> tuple[np.ndarray, np.ndarray]:
     """Position the harmonics of every candidate period, with a mask of those below Nyquist."""
     on = np.rint(_FFT_PX / _PERIODS_PX[:, None] * np.arange(1, _MAX_HARMONICS + 1)).astype(int)
@@ -224,7 +240,7 @@ def find_grid(density: np.ndarray, mask: np.ndarray) -> GridSeed:
         readings = []
         for y, x, size in _tile_corners(mask, side):
             power = spectra.power(detail[y : y + size, x : x + size])
-            pair = [_direction(power, around, 45.0) for around in (0.0, 90.0)]
+            pair = _families(power)
             readings.append((np.array([x, y]) + (size - 1) / 2, pair))
         seed = _pool(readings, channel, max(mask.shape)) if readings else None
         if seed is not None and (best is None or seed.strength > best.strength):
@@ -269,7 +285,25 @@ def _pool(readings: list, channel: FloatArray, long_side_px: int) -> GridSeed:
             waves.append(np.array([np.cos(direction), np.sin(direction)]) / fitted)
             quality.append(score)
         tiles.append(TileGrid(centre, waves[0], waves[1], max(min(quality), 0.0)))
-    return GridSeed(tuple(tiles), period_mm, minor, major, channel, strength)
+    return GridSeed(_alike(tiles), period_mm, minor, major, channel, strength)
+
+
+def _alike(tiles: list[TileGrid]) -> tuple[TileGrid, ...]:
+    """Name the line families in all tiles as in the surest one.
+
+    Each tile calls "across" the family within 45 degrees of the image's rows; on a page turned by
+    about 45 degrees that is one family here and the other there.
+    """
+    surest = max(tiles, key=lambda tile: tile.weight)
+    named = []
+    for tile in tiles:
+        ways = [(tile.across, tile.down), (tile.down, tile.across)]
+        fits = [abs(a @ surest.across) + abs(d @ surest.down) for a, d in ways]
+        across, down = ways[int(np.argmax(fits))]
+        across = across * np.copysign(1.0, across @ surest.across)
+        down = down * np.copysign(1.0, down @ surest.down)
+        named.append(replace(tile, across=across, down=down))
+    return tuple(named)
 
 
 def _level(

@@ -33,6 +33,9 @@ _LARGE_PART = 0.2
 _DEGREE_GAIN = 0.93
 #: A harmonic counts as seen from this amplitude over the spectrum beside it.
 _MIN_CONTRAST = 1.6
+#: Scales of pictures that can be read at all; outside, the map has gone astray.
+_PX_PER_MM = (0.7, 120.0)
+_MOST_ANISOTROPY = 4.0
 
 
 def seed_map(seed: GridSeed, shape: tuple[int, int]) -> PlaneMap:
@@ -264,4 +267,9 @@ def _geometry(plane: PlaneMap, mask: np.ndarray) -> PageGeometry:
         limit = 40.0 / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 40.0)
         points = points + step * limit
     nodes = points.reshape(rows, columns, 2)
-    return PageGeometry(nodes, (0.0, 0.0), (_NODE_PITCH_MM, _NODE_PITCH_MM))
+    geometry = PageGeometry(nodes, (0.0, 0.0), (_NODE_PITCH_MM, _NODE_PITCH_MM))
+    scales = geometry.px_per_mm
+    sane = np.isfinite(nodes).all() and _PX_PER_MM[0] < min(scales) < max(scales) < _PX_PER_MM[1]
+    if not sane or max(scales) > _MOST_ANISOTROPY * min(scales):
+        raise GridNotFound("the grid lines found do not fit one page; give a flatter picture")
+    return geometry

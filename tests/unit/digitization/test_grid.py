@@ -88,6 +88,22 @@ def test_the_tilt_is_found(draw, small, angle):
     assert_scale(seed, 110 / 25.4)
 
 
+@pytest.mark.parametrize("angle", [44.7, 45.0, 45.3])
+def test_a_page_turned_by_half_a_right_angle_has_two_families(draw, small, angle):
+    """Every tile tells both families and calls them alike."""
+    page, truth = draw(small)
+    step = Step("rotate", {"max_deg": angle, "exactly": True})
+    turned, _ = apply(page, truth, [step], np.random.default_rng(5))
+    seed = seed_of(turned.pixels)
+    assert_scale(seed, 110 / 25.4)
+    surest = max(seed.tiles, key=lambda tile: tile.weight)
+    for tile in (t for t in seed.tiles if t.weight > 0.2 * surest.weight):
+        lengths = np.linalg.norm(tile.across) * np.linalg.norm(tile.down)
+        assert abs(tile.across @ tile.down) < 0.05 * lengths
+        assert tile.across @ surest.across > 0.9 * lengths
+        assert tile.down @ surest.down > 0.9 * lengths
+
+
 def test_noise_and_jpeg_do_not_hide_the_grid(draw, small):
     page, truth = draw(small)
     steps = [Step("noise", {"sigma": 25.0}), Step("jpeg", {"quality": 50})]
