@@ -90,9 +90,9 @@ def list_conditions() -> list[str]:
 
 
 def ladder_rungs() -> list[str]:
-    """Return the condition name of every rung, "ladders/<artefact>/<severity>"."""
+    """Return the condition name of every rung, "ladders/<artefact>/<severity>"; 0 is without it."""
     names = read_condition("ladders")["ladders"]
-    return [f"ladders/{name}/{k}" for name in names for k in range(1, SEVERITIES + 1)]
+    return [f"ladders/{name}/{k}" for name in names for k in range(SEVERITIES + 1)]
 
 
 @lru_cache(maxsize=32)
@@ -138,11 +138,13 @@ def condition_page(name: str, index: int, signal: Signal, seed: int) -> tuple[Ec
     condition = read_condition(name.split("/", maxsplit=1)[0])
     if needs_folder(name):
         raise ConfigError(f"condition {name!r} is not rendered; its pages come from a folder")
-    rng = np.random.default_rng([seed, index, zlib.crc32(name.encode())])
+    if condition["kind"] == "ladders":  # the rungs of a ladder differ in severity alone
+        name, index = _rung_name(name, index), index // (SEVERITIES + 1)
+    rng = np.random.default_rng([seed, index, zlib.crc32(name.rsplit("/", 1)[0].encode())])
     values, steps = _materials(condition, rng), _steps(condition.get("artefacts", []))
     values |= condition.get("page", {})
     if condition["kind"] == "ladders":
-        page, steps = _rung(condition, name, index)
+        page, steps = _rung(condition, name)
         values |= page
     cycle = condition.get("cycle", [])
     if cycle:
@@ -154,8 +156,7 @@ def condition_page(name: str, index: int, signal: Signal, seed: int) -> tuple[Ec
     settings = with_values(PageSettings(), values)
     image, truth = render(signal, settings, seed=int(rng.integers(2**31)))
     image, truth = apply(image, truth, steps, rng)
-    label = f"{name}-{index}"
-    return EcgImage(image.pixels, label, 0, image.dpi), truth
+    return EcgImage(image.pixels, f"{name}-{index}", 0, image.dpi), truth
 
 
 def folder_pages(name: str, folder: Path, records: Path | None = None) -> Iterator[FolderPage]:
@@ -211,13 +212,20 @@ def _steps(items: list[dict[str, Any]]) -> list[Step]:
     ]
 
 
-def _rung(condition: dict[str, Any], name: str, index: int) -> tuple[dict[str, Any], list[Step]]:
-    """Return page settings and artefacts of one rung; plain "ladders" takes them in turn."""
+def _rung_name(name: str, index: int) -> str:
+    """Name the rung that a page stands on; plain "ladders" takes them in turn."""
     rungs = ladder_rungs()
     rung = rungs[index % len(rungs)] if name == "ladders" else name
     if rung not in rungs:
         raise ConfigError(f"{name!r} is no rung of the ladders; use one of {', '.join(rungs)}")
-    _, artefact, severity = rung.split("/")
+    return rung
+
+
+def _rung(condition: dict[str, Any], name: str) -> tuple[dict[str, Any], list[Step]]:
+    """Return page settings and artefacts of one rung."""
+    _, artefact, severity = name.split("/")
+    if severity == "0":
+        return {}, []
     ladder = condition["ladders"][artefact]
     step = int(severity) - 1
     page = {key: row[step] for key, row in ladder.get("page", {}).items()}

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.pages import condition_page, folder_pages, ladder_rungs, read_condition
+from benchmarks.pages import (
+    SEVERITIES,
+    condition_page,
+    folder_pages,
+    ladder_rungs,
+    read_condition,
+)
 from cinc_ecg.errors import InputError
 from cinc_ecg.io.images import read_image
 from cinc_ecg.io.records import find_records, read_header, read_signal
@@ -109,15 +115,24 @@ def folder_tasks(condition: str, folder: Path, data: Path | None) -> list[Task]:
 def drawn_tasks(
     condition: str, n_pages: int, recordings: list[str | None], seed: int
 ) -> list[Task]:
-    """List the pages of a drawn condition; fewer ladder pages than rungs are spread over them."""
+    """List the pages of a drawn condition; fewer ladder pages than rungs are spread over them.
+
+    All rungs of a ladder show the same recording, so that they can be compared.
+    """
     variants = _variants(condition)
     spread = len(variants) if condition == "ladders" and n_pages < len(variants) else 0
     tasks = []
     for k in range(n_pages):
         index = k * spread // n_pages if spread else k
-        record = recordings[k % len(recordings)]
+        number = _number(condition, index)
+        record = recordings[number % len(recordings)]
         tasks.append(Task(condition, index, seed, record, variants[index % len(variants)]))
     return tasks
+
+
+def _number(condition: str, index: int) -> int:
+    """Return which recording a page shows; the rungs of a ladder share one."""
+    return index // (SEVERITIES + 1) if condition == "ladders" else index
 
 
 def _variants(condition: str) -> list[tuple[str, ...]]:
@@ -144,6 +159,7 @@ def open_page(task: Task, data: Path | None) -> Page:
         pages = folder_pages(task.condition, task.folder, data)
         page = next(islice(pages, task.index, None))
         return Page(read_image(page.picture), page.reference, None)
-    signal = recording(data, task.record, task.seed + task.index)
+    number = _number(task.condition, task.index)
+    signal = recording(data, task.record, task.seed + number)
     image, truth = condition_page(task.condition, task.index, signal, task.seed)
     return Page(image, truth.signal, truth)

@@ -31,6 +31,10 @@ lead, of all. *refused*: pages for which the digitizer said that it cannot. *sil
 with a mean below 5 dB. *s/page*: median seconds to digitize, one thread, {jobs} pages at a time.
 *peak MB*: largest resident memory of a digitizing process.
 """
+LADDERS = """\
+Decibels lost by the same page without the artefact, per severity and artefact; a refused page
+counts 0 dB.
+"""
 
 
 def row(name: str, results: list[PageResult]) -> list[str]:
@@ -70,6 +74,27 @@ def rows(results: Iterable[PageResult]) -> tuple[list[list[str]], list[list[str]
     return main, variants
 
 
+def ladder_costs(results: Iterable[PageResult]) -> list[str]:
+    """Return Markdown lines with what each severity of the ladders costs on the same pages, in dB.
+
+    Cost is the mean over the page's leads without the artefact minus that with it; refused pages
+    count 0 dB.
+    """
+    pages = {r.variants: r.mean_db for r in results if r.condition == "ladders"}
+    artefacts = list(dict.fromkeys(artefact for artefact, _ in pages))
+    severities = sorted({severity for _, severity in pages} - {"severity 0"})
+    ladders = [a for a in artefacts if (a, "severity 0") in pages]
+    if not ladders or not severities:
+        return []
+    lines = [" | ".join(["severity", "mean", "median", *ladders])]
+    lines.append(" | ".join(["---"] + ["---:"] * (len(ladders) + 2)))
+    for severity in severities:
+        costs = [pages[a, "severity 0"] - pages.get((a, severity), float("nan")) for a in ladders]
+        values = [np.nanmean(costs), np.nanmedian(costs), *costs]
+        lines.append(" | ".join([severity.split()[1], *(f"{v:.1f}" for v in values)]))
+    return [f"| {line} |" for line in lines]
+
+
 def markdown(table: list[list[str]]) -> str:
     """Lay rows out as a Markdown table."""
     lines = [" | ".join(COLUMNS), " | ".join(["---"] + ["---:"] * (len(COLUMNS) - 1))]
@@ -87,6 +112,9 @@ def document(results: list[PageResult], *, command: str, facts: list[str], jobs:
     ]
     if variants:
         parts += ["## Variants\n", markdown(variants)]
+    costs = ladder_costs(results)
+    if costs:
+        parts += ["## What the ladders cost\n", LADDERS, "\n".join(costs) + "\n"]
     parts += ["## How it was made\n", "\n".join(f"- {fact}" for fact in facts) + "\n"]
     parts.append(f"```\n{command}\n```\n")
     return "\n".join(parts)

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.measure import measure_page, mistaken_leads, score_page
 from benchmarks.run import main
 from benchmarks.sources import Page, Task, drawn_tasks
-from benchmarks.table import rows
+from benchmarks.table import ladder_costs, rows
 from cinc_ecg.errors import GridNotFound
 from cinc_ecg.geometry import flat_geometry
 from cinc_ecg.leads import LEADS
@@ -115,7 +115,27 @@ def test_ladder_pages_are_spread_and_listed_by_artefact_and_severity():
     tasks = drawn_tasks("ladders", 12, [None], 0)
     assert len({task.variants[0] for task in tasks}) == 12
     assert len(drawn_tasks("ladders", 60, [None], 0)) == 60
+    whole = drawn_tasks("ladders", 72, ["a", "b"], 0)
+    assert {task.record for task in whole if task.variants[0] == "curl"} == {"a"}
     assert drawn_tasks("clean", 2, ["a", "b"], 0)[1].record == "b"
+
+
+def test_what_a_severity_costs_is_told_on_the_same_page(page):
+    result = measure_page(TASK, page, oracle(page), True)
+
+    def rung(artefact, severity, db):
+        return replace(
+            result,
+            condition="ladders",
+            variants=(artefact, f"severity {severity}"),
+            snr_db=dict.fromkeys(LEADS, db),
+        )
+
+    pages = [rung("curl", 0, 30.0), rung("curl", 1, 28.0), rung("noise", 0, 20.0)]
+    header, _, first = ladder_costs([*pages, rung("noise", 1, 14.0)])
+    assert header == "| severity | mean | median | curl | noise |"
+    assert first == "| 1 | 4.0 | 4.0 | 2.0 | 6.0 |"
+    assert ladder_costs(pages[:1]) == ladder_costs([]) == []
 
 
 def test_bad_arguments_end_in_one_line(capsys, tmp_path):

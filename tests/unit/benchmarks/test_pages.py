@@ -21,7 +21,7 @@ def test_all_conditions_are_there():
         *("clean", "augment", "bw", "wrinkle", "lowres", "camera1", "camera2", "camera3"),
         *("layouts", "ladders", "public", "scans"),
     }
-    assert len(pages.ladder_rungs()) == 12 * 5
+    assert len(pages.ladder_rungs()) == 12 * 6
 
 
 #: camera1 and camera2 differ from camera3 in numbers only.
@@ -82,6 +82,18 @@ def test_every_ladder_gets_harder():
     turned = pages.condition_page("ladders/rotation/5", 0, signal, 0)[1].geometry.nodes_px
     dx, dy = turned[0, 1] - turned[0, 0]
     assert abs(np.degrees(np.arctan2(dy, dx))) == pytest.approx(45, abs=0.01)
+
+
+def test_the_rungs_of_a_ladder_differ_in_severity_alone():
+    signal = simulate(seed=1)
+    number = pages.ladder_rungs().index("ladders/jpeg/0")
+    without, mild, hard = (
+        pages.condition_page("ladders", number + k, signal, 3) for k in (0, 1, 5)
+    )
+    plain = without[0].pixels.astype(float)
+    changes = [np.abs(page.pixels - plain).mean() for page, _ in (mild, hard)]
+    assert 0 < changes[0] < changes[1] < 30
+    np.testing.assert_array_equal(without[1].signal.samples_mv, hard[1].signal.samples_mv)
 
 
 @pytest.mark.parametrize("name", ["sunny", "ladders/rotation/6", "ladders/rust/1", "public"])
