@@ -1,4 +1,4 @@
-"""`cinc-ecg train digitizer`: the network that tells which ink of a row is its trace."""
+"""`cinc-ecg train digitizer`: the network that reads strips, or the one that looks at pages."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def train_digitizer(
     dry_run: bool,
     watch: Callable[[int, int, str], None] | None,
 ) -> str:
-    """Train a strip reader on strips drawn from recordings, and return one line about it.
+    """Train a reader on strips or pages drawn from recordings, and return one line about it.
 
     Args:
         data: Folder of WFDB records, of which a quarter (chosen by name) is held out; None
             simulates all recordings.
         out: Folder for model and state.
-        overrides: "key=value" of `cinc_ecg.training.digitizer.DigitizerConfig`.
+        overrides: "key=value" of `cinc_ecg.training.digitizer.DigitizerConfig`; after
+            "network=pages" of `cinc_ecg.training.page_reader.PageReaderConfig`.
         budget_s: Time to spend; 0 leaves `budget_s` of the configuration.
         device: "auto", "cpu" or "cuda".
         resume: Go on from the state in `out`.
@@ -37,16 +38,20 @@ def train_digitizer(
         TrainingError: The state cannot be resumed, or the loss is no number.
     """
     from cinc_ecg.config import load_config, to_yaml
-    from cinc_ecg.training.digitizer import (
-        DigitizerConfig,
+    from cinc_ecg.training.digitizer import DigitizerConfig
+    from cinc_ecg.training.digitizer import train_digitizer as train_strips
+    from cinc_ecg.training.digitizer_run import (
+        RunConfig,
         check_device,
         collect_signals,
         set_threads,
     )
-    from cinc_ecg.training.digitizer import train_digitizer as run
+    from cinc_ecg.training.page_reader import PageReaderConfig, train_page_reader
 
+    network, overrides = _network(overrides)
+    schema: type[RunConfig] = PageReaderConfig if network == "pages" else DigitizerConfig
     extra = [f"budget_s={budget_s}"] if budget_s else []
-    config = load_config(DigitizerConfig, overrides=[*overrides, *extra])
+    config = load_config(schema, overrides=[*overrides, *extra])
     if dry_run:
         return to_yaml(config)
     set_threads(config.threads)
@@ -56,9 +61,29 @@ def train_digitizer(
             watch(done, total, f"loss {losses.get('total', float('nan')):.3f}")
 
     pool = collect_signals(data, config)
-    result = run(pool, out, config, device=check_device(device), resume=resume, watch=report)
+    where = check_device(device)
+    if isinstance(config, PageReaderConfig):
+        result = train_page_reader(pool, out, config, device=where, resume=resume, watch=report)
+    else:
+        assert isinstance(config, DigitizerConfig)
+        result = train_strips(pool, out, config, device=where, resume=resume, watch=report)
     losses = json.dumps({name: round(value, 3) for name, value in result.losses.items()})
     return (
         f"{len(pool)} recordings, {result.steps} steps in {result.elapsed_s:.0f} s; "
         f"losses {losses}; model in {out}"
     )
+
+
+def _network(overrides: Sequence[str]) -> tuple[str, list[str]]:
+    """Take "network=strips" or "network=pages" out of the settings.
+
+    Raises:
+        ConfigError: It names another one.
+    """
+    from cinc_ecg.errors import ConfigError
+
+    named = [item.partition("=")[2] for item in overrides if item.startswith("network=")]
+    network = named[-1] if named else "strips"
+    if network not in ("strips", "pages"):
+        raise ConfigError(f"network={network}: is not known; use network=strips or network=pages")
+    return network, [item for item in overrides if not item.startswith("network=")]

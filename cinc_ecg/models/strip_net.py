@@ -9,13 +9,13 @@ rows overlap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from cinc_ecg.models.unet import UNet
 
 #: Nodes per strip column, as in the classical reader.
 NODES_PER_COLUMN = 2
@@ -67,18 +67,13 @@ class StripReading:
         return torch.einsum("bhn,h->bn", weight, row.float())
 
 
-class StripNet(nn.Module):
+class StripNet(UNet):
     """U-Net over one row's strip; see the module's text."""
 
     def __init__(self, config: StripNetConfig = StripNetConfig()) -> None:
-        super().__init__()
+        widths, cell = config.channels, config.cell
+        super().__init__(cell * cell * _COLOURS + _COORDINATES, widths)
         self.config = config
-        widths = config.channels
-        cell = config.cell
-        self.stem = _block(cell * cell * _COLOURS + _COORDINATES, widths[0])
-        self.down = nn.ModuleList(_block(a, b) for a, b in pairwise(widths))
-        self.lateral = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(_block(a, a) for a in widths[:-1])
         self.ink = nn.Conv2d(widths[0], cell * cell, 1)
         self.heat = nn.Conv2d(widths[0], cell * cell * NODES_PER_COLUMN, 1)
         self.tail = nn.Sequential(
@@ -117,7 +112,7 @@ class StripNet(nn.Module):
         x = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
         places = F.avg_pool2d(x[:, _COLOURS:], cell)
         x = torch.cat([F.pixel_unshuffle(x[:, :_COLOURS], cell), places], 1)
-        features = self._features(x.contiguous(memory_format=torch.channels_last))
+        features, _ = self.features(x.contiguous(memory_format=torch.channels_last))
         ink = F.pixel_shuffle(self.ink(features), cell)[:, 0, :height, :width]
         heat = _spread(self.heat(features), cell).float()
         n = NODES_PER_COLUMN * (width - 1) + 1
@@ -125,16 +120,6 @@ class StripNet(nn.Module):
         heat = heat.masked_fill(padding[None, :, None], -1e4)
         seen, sigma = self._judge(features, heat)
         return StripReading(ink, heat[:, :height, :n], seen[:, :n], sigma[:, :n])
-
-    def _features(self, x: Tensor) -> Tensor:
-        levels = [self.stem(x)]
-        for block in self.down:
-            levels.append(block(F.max_pool2d(levels[-1], 2)))
-        y = levels.pop()
-        pairs = zip(reversed(self.up), reversed(self.lateral), reversed(levels), strict=True)
-        for block, lateral, level in pairs:
-            y = block(level + F.interpolate(lateral(y), scale_factor=2.0, mode="nearest"))
-        return y
 
     def _judge(self, features: Tensor, heat: Tensor) -> tuple[Tensor, Tensor]:
         """Return visibility logit and log error per node from the features along the line."""
@@ -172,15 +157,3 @@ def _spread(maps: Tensor, cell: int) -> Tensor:
     columns = cell * NODES_PER_COLUMN
     maps = maps.reshape(batch, cell, columns, height, width).permute(0, 3, 1, 4, 2)
     return maps.reshape(batch, cell * height, columns * width)
-
-
-def _block(n_in: int, n_out: int) -> nn.Sequential:
-    layers: Sequence[nn.Module] = (
-        nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(n_out),
-        nn.ReLU(),
-        nn.Conv2d(n_out, n_out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(n_out),
-        nn.ReLU(),
-    )
-    return nn.Sequential(*layers)
