@@ -18,6 +18,7 @@ from benchmarks.measure import score_page
 from benchmarks.run import N_RECORDINGS, SEED
 from benchmarks.sources import Task, choose_recordings, drawn_tasks, open_page
 from cinc_ecg.digitization.assemble import assemble
+from cinc_ecg.digitization.density import even_light, paper_background
 from cinc_ecg.digitization.layout import Frame, Hypothesis, Place
 from cinc_ecg.digitization.orient import UprightPage
 from cinc_ecg.digitization.panels import make_panels
@@ -143,7 +144,8 @@ def with_true_layout(
 ) -> Signal:
     """Digitize with the true rows, panels and calibration laid on a page's geometry."""
     frame, hypothesis = true_arrangement(truth, geometry)
-    strips = cut_strips(light_paper(image.pixels), geometry, frame)
+    pixels = light_paper(image.pixels)
+    strips = cut_strips(even_light(pixels, paper_background(pixels)), geometry, frame)
     traces = strip_reader.read(strips)
     pulses = _pulses(truth, frame)
     panels, cut = make_panels(

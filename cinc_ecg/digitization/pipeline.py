@@ -23,6 +23,7 @@ from cinc_ecg.digitization.orient import UprightPage, stand_upright
 from cinc_ecg.digitization.pulse_edges import refine_sides
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
+from cinc_ecg.digitization.seen import joined_names
 from cinc_ecg.errors import GridNotFound, LayoutNotFound, NotAnEcg
 from cinc_ecg.geometry import warp_box
 from cinc_ecg.leads import LEADS, canonical_lead
@@ -63,6 +64,7 @@ class DigitizeConfig:
             table.
         mm_per_s, mm_per_mv: Paper speed and gain, instead of reading them.
         min_confidence: Posterior below which the layout is reported as uncertain.
+        reconcile: Whether leads of the same seconds that agree within their errors are combined.
     """
 
     fs_hz: float = 500.0
@@ -72,6 +74,7 @@ class DigitizeConfig:
     mm_per_s: float | None = None
     mm_per_mv: float | None = None
     min_confidence: float = 0.7
+    reconcile: bool = True
 
 
 def digitize(
@@ -101,12 +104,15 @@ def digitize(
     evidence, gridless = read_evidence(image, pixels, page_reader or ClassicalPageReader())
     tell("evidence", evidence)
     assert evidence.lattice is not None
-    page = stand_upright(pixels, evidence, evidence.lattice)
+    page = stand_upright(pixels, evidence, evidence.lattice, settled=bool(gridless))
     sides = refine_sides(pixels, page.geometry, page.marks.pulses)
     page = replace(page, marks=replace(page.marks, pulses=sides))
     tell("page", page)
     frame = frame_of(page.rows, page.marks.pulses)
     require_ecg(page, frame, image.source, uncalibrated=not page.geometry.calibrated)
+    if evidence.names and page.orientation == evidence.orientation:
+        names = joined_names(page.marks.names, evidence.names)
+        page = replace(page, marks=replace(page.marks, names=names))
     calibration, notes = calibrate(
         frame,
         page.marks.pulses,
@@ -155,7 +161,8 @@ def digitize(
             f"nothing on the page tells how the columns lie in time; it is taken that they {custom}"
         )
         notes.append(Note("timing_assumed", "info", "page", text))
-    signal, remarks = reading.signal, reading.remarks
+    signal = reading.signal if config.reconcile else reading.as_read
+    remarks = reading.remarks
     notes += remarks
     if gridless and remarks:
         raise GridNotFound(

@@ -132,6 +132,14 @@ def test_the_users_scale_scales(again, result):
     assert np.nanmax(np.abs(2 * once - twice)) < 0.01 * np.nanmax(np.abs(twice))
 
 
+def test_leads_can_be_left_as_they_were_read(again, result):
+    read = again(reconcile=False)
+    same = np.isfinite(read.signal.samples_mv) == np.isfinite(result.signal.samples_mv)
+    assert same.all()
+    assert (np.nan_to_num(read.signal.samples_mv - result.signal.samples_mv) != 0).any()
+    assert read.notes == result.notes
+
+
 def test_the_rate_is_what_was_asked_for(again, result):
     half = again(fs_hz=250.0).signal
     assert half.fs_hz == 250.0
