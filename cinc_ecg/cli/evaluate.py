@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cinc_ecg.cli.model_options import AsJson, BatchSize, Data, Device, Fold, Simulated, Source
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,15 +20,9 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Challenge folder with signals and labels.")
-    ] = None,
-    simulated: Annotated[
-        int, typer.Option("--simulated", min=0, help="Records to simulate, without --data.")
-    ] = 0,
-    source: Annotated[
-        str, typer.Option("--source", help="rendered: pages drawn from the signals; images: own.")
-    ] = "rendered",
+    data: Data = None,
+    simulated: Simulated = 0,
+    source: Source = "rendered",
     conditions: Annotated[
         str,
         typer.Option(
@@ -34,10 +30,7 @@ def evaluate(
             help="Any of clean,varied,worn,bad,coarse (pages) or whole,3x4+1,3x4,6x2 (signals).",
         ),
     ] = "",
-    fold: Annotated[
-        int | None,
-        typer.Option("--fold", min=0, help="Only this fold, cut as in training; all otherwise."),
-    ] = None,
+    fold: Fold = None,
     thresholds: Annotated[
         str,
         typer.Option(
@@ -49,13 +42,13 @@ def evaluate(
     bootstrap: Annotated[
         int, typer.Option("--bootstrap", min=0, help="Draws for the 95 % intervals; 0 = none.")
     ] = 1000,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    batch_size: BatchSize = 8,
+    device: Device = "auto",
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="Folder for report.md, report.json and plots."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate a trained model: SNR per condition, and per class area, precision, recall and F."""
     from cinc_ecg.cli.progress import progress_bar

@@ -10,31 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cinc_ecg.cli.model_options import AsJson, BatchSize, Data, Device, Fold, Simulated, Source
+
 if TYPE_CHECKING:
     from cinc_ecg.training.evaluate import Condition
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder written by cinc-ecg train.")],
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Challenge folder with signals (the truth).")
-    ] = None,
-    simulated: Annotated[
-        int, typer.Option("--simulated", min=0, help="Records to simulate, without --data.")
-    ] = 0,
-    source: Annotated[
-        str, typer.Option("--source", help="rendered: pages drawn from the signals; images: own.")
-    ] = "rendered",
-    fold: Annotated[
-        int | None,
-        typer.Option("--fold", min=0, help="Only this fold, cut as in training; all otherwise."),
-    ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    data: Data = None,
+    simulated: Simulated = 0,
+    source: Source = "rendered",
+    fold: Fold = None,
+    batch_size: BatchSize = 8,
+    device: Device = "auto",
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Table (CSV) with a row per sample.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a trained model over records and print loss, SNR in dB and samples evaluated.
 
