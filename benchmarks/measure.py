@@ -60,17 +60,26 @@ class PageResult:
         return float(np.mean(values)) if values else float("nan")
 
 
-def measure(task: Task, data: Path | None, fast: bool, strip_reader: str = "default") -> PageResult:
+def measure(
+    task: Task,
+    data: Path | None,
+    fast: bool,
+    strip_reader: str = "default",
+    page_reader: str = "default",
+) -> PageResult:
     """Draw or read, digitize and score one page, with one thread."""
     import cv2
 
     from cinc_ecg.digitization.pipeline import digitize
-    from cinc_ecg.models.readers import named_strip_reader, set_threads
+    from cinc_ecg.models.readers import named_page_reader, named_strip_reader, set_threads
 
     cv2.setNumThreads(1)
     set_threads(1)
-    reader = named_strip_reader(strip_reader)
-    return measure_page(task, open_page(task, data), partial(digitize, strip_reader=reader), fast)
+    readers = {
+        "strip_reader": named_strip_reader(strip_reader),
+        "page_reader": named_page_reader(page_reader),
+    }
+    return measure_page(task, open_page(task, data), partial(digitize, **readers), fast)
 
 
 def measure_page(

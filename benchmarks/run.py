@@ -32,6 +32,9 @@ def parse(argv):
     parser.add_argument(
         "--strip-reader", default="default", help="classical, learned, or a folder with its card"
     )
+    parser.add_argument(
+        "--page-reader", default="default", help="classical, learned, or a folder with its card"
+    )
     parser.add_argument("--fast", action="store_true", help="quick alignment, not official")
     parser.add_argument("--public", type=Path, help="pages of another generator with truth")
     parser.add_argument("--scans", type=Path, help="scans whose names end in the record's number")
@@ -86,7 +89,14 @@ def run_tasks(tasks, arguments, report):
     results = {}
     with ProcessPoolExecutor(arguments.jobs, mp_context=context) as pool:
         futures = {
-            pool.submit(measure, task, arguments.data, arguments.fast, arguments.strip_reader): k
+            pool.submit(
+                measure,
+                task,
+                arguments.data,
+                arguments.fast,
+                arguments.strip_reader,
+                arguments.page_reader,
+            ): k
             for k, task in enumerate(tasks)
         }
         for future in as_completed(futures):
@@ -123,6 +133,8 @@ def command_of(arguments):
         parts.append(f"--seed {arguments.seed}")
     if arguments.strip_reader != "default":
         parts.append(f"--strip-reader {arguments.strip_reader}")
+    if arguments.page_reader != "default":
+        parts.append(f"--page-reader {arguments.page_reader}")
     if arguments.out:
         parts.append(f"--out {arguments.out.name}")
     return " ".join(parts)

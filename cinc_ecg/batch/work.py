@@ -20,7 +20,7 @@ from cinc_ecg.io.images import ReadLimits, count_pages, read_image
 from cinc_ecg.report.encode import encode_png
 from cinc_ecg.report.overlay import draw_overlay
 from cinc_ecg.report.replot import draw_signal
-from cinc_ecg.types import Digitization, EcgImage, StripReader
+from cinc_ecg.types import Digitization, EcgImage, PageReader, StripReader
 
 FORMATS = (*DATA_FORMATS, "png")
 
@@ -35,7 +35,8 @@ class DigitizeOptions:
         layout: Name of a layout to use instead of finding one.
         leads: Names of the rows or panels in reading order, for unknown layouts.
         mm_per_s, mm_per_mv: Paper speed and gain to use instead of finding them.
-        strip_reader: "classical", "learned" (the packaged weights) or a folder with weights.
+        strip_reader, page_reader: "classical", "learned" (the packaged weights) or a folder with
+            weights.
         max_pixels: Pixel budget of a picture.
         max_pages: Page limit of a file.
     """
@@ -47,6 +48,7 @@ class DigitizeOptions:
     mm_per_s: float | None = None
     mm_per_mv: float | None = None
     strip_reader: str = "classical"
+    page_reader: str = "classical"
     max_pixels: int = 100_000_000
     max_pages: int = 500
 
@@ -97,7 +99,12 @@ def digitize_page(image: EcgImage, options: DigitizeOptions) -> Digitization:
         for name in ("fs_hz", "layout", "leads", "mm_per_s", "mm_per_mv")
     }
     config = DigitizeConfig(**{name: value for name, value in chosen.items() if value is not None})
-    return digitize_source(image, strip_reader=strip_reader(options.strip_reader), config=config)
+    return digitize_source(
+        image,
+        page_reader=page_reader(options.page_reader),
+        strip_reader=strip_reader(options.strip_reader),
+        config=config,
+    )
 
 
 @lru_cache(maxsize=2)
@@ -113,6 +120,21 @@ def strip_reader(name: str) -> StripReader | None:
 
     set_threads(1)  # the pages are what runs in parallel
     return named_strip_reader(name)
+
+
+@lru_cache(maxsize=2)
+def page_reader(name: str) -> PageReader | None:
+    """Return the page reader of that name, as `strip_reader` does.
+
+    Raises:
+        CardError: Its card or weights are missing, damaged or do not fit; names the file.
+    """
+    if name == "classical":
+        return None
+    from cinc_ecg.models.readers import named_page_reader, set_threads
+
+    set_threads(1)
+    return named_page_reader(name)
 
 
 def work(task: Job | Probe, *, read_page: ReadPage = digitize_page) -> Outcome | tuple[int, str]:

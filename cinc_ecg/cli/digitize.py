@@ -65,8 +65,16 @@ def digitize(
             "`train digitizer` wrote.",
         ),
     ] = "learned",
+    pages: Annotated[
+        str,
+        typer.Option(
+            "--page-reader",
+            help="Who looks at the page first: learned (packaged weights), classical, or a folder "
+            "that `train digitizer network=pages` wrote.",
+        ),
+    ] = "classical",
     no_weights: Annotated[
-        bool, typer.Option("--no-weights", help="Use no trained weights: --strip-reader classical.")
+        bool, typer.Option("--no-weights", help="Use no trained weights: both readers classical.")
     ] = False,
     wall_limit: Annotated[
         float, typer.Option("--wall-limit", min=1, help="Longest time for one page, in seconds.")
@@ -83,13 +91,14 @@ def digitize(
     """
     from cinc_ecg.batch.pool import usable_cores
     from cinc_ecg.batch.run import BatchSettings, run_batch
-    from cinc_ecg.batch.work import FORMATS, DigitizeOptions, strip_reader
+    from cinc_ecg.batch.work import FORMATS, DigitizeOptions, page_reader, strip_reader
     from cinc_ecg.io.formats import check_formats
 
     wanted = _items(formats)
     check_formats(wanted, FORMATS)
-    reader = "classical" if no_weights else reader
+    reader, pages = ("classical", "classical") if no_weights else (reader, pages)
     strip_reader(reader)  # missing or damaged weights end the run before it starts
+    page_reader(pages)
     options = DigitizeOptions(
         formats=wanted,
         fs_hz=fs,
@@ -98,6 +107,7 @@ def digitize(
         mm_per_s=mm_per_s,
         mm_per_mv=mm_per_mv,
         strip_reader=reader,
+        page_reader=pages,
         max_pixels=round(max_megapixels * 1e6),
     )
     settings = BatchSettings(jobs=jobs or usable_cores(), resume=resume, wall_s=wall_limit)

@@ -8,6 +8,7 @@ and locks it to the lines' phase.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -250,6 +251,26 @@ def find_grid(density: np.ndarray, mask: np.ndarray) -> GridSeed:
     if best is None or best.strength < _MIN_STRENGTH:
         raise GridNotFound("no grid lines were found in two directions; is this graph paper?")
     return _rescaled(best, scale)
+
+
+def seed_from_waves(density: np.ndarray, mask: np.ndarray, waves: Sequence[TileGrid]) -> GridSeed:
+    """Return a seed of waves that were found otherwise than in the spectrum.
+
+    Args:
+        density, mask: As in `find_grid`; they tell the channel.
+        waves: Of the 5 mm lattice, in pixels of the picture.
+
+    Raises:
+        GridNotFound: No tile of the picture shows paper.
+    """
+    corners = _tile_corners(mask, _TILE_SIDES_PX[0])
+    if not corners:
+        raise GridNotFound(
+            "no part of the picture is large and bright enough to be paper with a grid"
+        )
+    channel = _best_channel(density, corners, _Spectra())
+    strength = float(np.mean([tile.weight for tile in waves]))
+    return GridSeed(_alike(list(waves)), 5.0, True, True, channel, strength)
 
 
 def _rescaled(seed: GridSeed, scale: float) -> GridSeed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from cinc_ecg.digitization.mark_ink import STROKE_REACH_MM, MarkInk, page_darkness
 from cinc_ecg.digitization.marks import PageMarks, read_marks
 from cinc_ecg.digitization.rows import Row, find_rows
+from cinc_ecg.digitization.seen import rows_with_seen
 from cinc_ecg.geometry import warp_box
 from cinc_ecg.types import Orientation, PageEvidence, PageGeometry
 
@@ -51,35 +53,34 @@ def turned(geometry: PageGeometry, quarter_turns: int, mirrored: bool = False) -
 
 
 def stand_upright(
-    pixels: np.ndarray, evidence: PageEvidence, geometry: PageGeometry
+    pixels: np.ndarray,
+    evidence: PageEvidence,
+    geometry: PageGeometry,
+    *,
+    settled: bool = False,
 ) -> UprightPage:
     """Choose among four quarter turns and, when nothing else can be read, their mirror images.
 
     Args:
         pixels: (H, W, 3) picture with dark ink on light paper.
-        evidence: Masks from the page reader; its orientation, if known, is taken as it is.
+        evidence: Masks from the page reader. Its orientation, if it has one, is tried first; the
+            names that can be read there decide whether others are tried.
         geometry: The page's geometry in whatever orientation the picture has.
+        settled: The evidence's orientation is taken as it is.
     """
     pixels = _smooth(pixels, geometry)
-    if evidence.orientation is not None:
-        return _read(pixels, evidence, geometry, evidence.orientation)
-    first = _read(pixels, evidence, geometry, Orientation())
-    if _merit(first) >= _SURE_NAMES and first.rows:
+    read = cache(partial(_read, pixels, evidence, geometry))
+    guess = evidence.orientation or Orientation()
+    first = read(guess)
+    if settled or (_merit(first) >= _SURE_NAMES and first.rows):
         return first
-    tried = [first]
-    sideways = _read(pixels, evidence, geometry, Orientation(1))
-    tried.append(sideways)
+    plain, sideways = read(Orientation()), read(Orientation(1))
     # Rows tell lying from standing pages; names tell up from down.
-    tried += [
-        _read(pixels, evidence, geometry, Orientation(k)) for k in _half_turns(first, sideways)
-    ]
+    tried = [first, plain, sideways]
+    tried += [read(Orientation(k)) for k in _half_turns(plain, sideways)]
     best = max(tried, key=_merit)
     if _merit(best) < 0.5 * _SURE_NAMES:
-        mirrored = [
-            _read(pixels, evidence, geometry, Orientation(k, True))
-            for k in (best.orientation.quarter_turns,)
-        ]
-        candidate = max(mirrored, key=_merit)
+        candidate = read(Orientation(best.orientation.quarter_turns, True))
         if _merit(candidate) > 2.0 * _merit(best) + 1.0:
             best = candidate
     return best
@@ -140,6 +141,8 @@ def _read(
     marks = read_marks(page, scale, origin_mm=origin)
     printed = _at_resolution(_shrunk(valid & grid, 1.0, scale), strokes)
     rows = tuple(find_rows(strokes, printed, marks.pulses))
+    if evidence.trace is not None:
+        rows = rows_with_seen(rows, evidence.trace, upright, valid, marks.pulses)
     return UprightPage(upright, page, scale, origin, orientation, rows, marks)
 
 

@@ -110,7 +110,7 @@ def digitize(
     tell("page", page)
     frame = frame_of(page.rows, page.marks.pulses)
     require_ecg(page, frame, image.source, uncalibrated=not page.geometry.calibrated)
-    if evidence.names and page.orientation == evidence.orientation:
+    if evidence.names and page.orientation == (evidence.orientation or Orientation()):
         names = joined_names(page.marks.names, evidence.names)
         page = replace(page, marks=replace(page.marks, names=names))
     calibration, notes = calibrate(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cinc_ecg.digitization.density import (
@@ -10,9 +12,13 @@ from cinc_ecg.digitization.density import (
     paper_background,
     paper_mask,
 )
-from cinc_ecg.digitization.grid import find_grid
+from cinc_ecg.digitization.grid import TileGrid, find_grid, seed_from_waves
 from cinc_ecg.digitization.rectify import fit_geometry
+from cinc_ecg.errors import GridNotFound
 from cinc_ecg.types import EcgImage, PageEvidence
+
+#: So many tiles with waves make a seed.
+_LEAST_WAVES = 4
 
 
 class ClassicalPageReader:
@@ -28,12 +34,34 @@ class ClassicalPageReader:
         Raises:
             GridNotFound: The picture shows no grid that can be followed.
         """
-        pixels = light_paper(image.pixels)
-        background = paper_background(pixels)
-        mask = paper_mask(background)
-        density = optical_density(pixels, background)
+        return read_grid(light_paper(image.pixels))
+
+
+def read_grid(
+    pixels: np.ndarray, paper: np.ndarray | None = None, waves: Sequence[TileGrid] = ()
+) -> PageEvidence:
+    """Find paper and geometry.
+
+    Args:
+        pixels: (H, W, 3) picture with dark ink on light paper.
+        paper: (H, W) True where somebody else is sure of paper, however dark it looks.
+        waves: Seeds of the 5 mm lattice to try where the spectrum gives none that can be followed.
+
+    Raises:
+        GridNotFound: The picture shows no grid that can be followed.
+    """
+    background = paper_background(pixels)
+    mask = paper_mask(background)
+    if paper is not None:
+        mask = mask | paper
+    density = optical_density(pixels, background)
+    try:
         geometry, grid, _ = fit_geometry(density, mask, find_grid(density, mask))
-        return PageEvidence(lattice=geometry, page_mask=mask, grid_mask=grid)
+    except GridNotFound:
+        if len(waves) < _LEAST_WAVES:
+            raise
+        geometry, grid, _ = fit_geometry(density, mask, seed_from_waves(density, mask, waves))
+    return PageEvidence(lattice=geometry, page_mask=mask, grid_mask=grid)
 
 
 def light_paper(pixels: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The learned strip reader: a network says which ink is the trace, the ink says where it runs."""
+"""Readers by name, and the learned strip reader: a network says which ink is the trace."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import numpy as np
 import torch
 
 from cinc_ecg.digitization.prior import StripPrior
+from cinc_ecg.digitization.read_page import ClassicalPageReader
 from cinc_ecg.digitization.read_strips import ClassicalStripReader, StripReaderSettings
+from cinc_ecg.models.page_reader import load_page_reader
 from cinc_ecg.models.strip_card import load_strip_net
 from cinc_ecg.models.strip_net import StripNet
-from cinc_ecg.types import RowTrace, Strip, StripReader
+from cinc_ecg.types import PageReader, RowTrace, Strip, StripReader
 
 #: Weights that come with the package.
 PACKAGED = Path(__file__).resolve().parents[1] / "weights" / "strips"
-#: What "default" means.
+PACKAGED_PAGES = PACKAGED.with_name("pages")
+#: What "default" means, for strips and for pages.
 DEFAULT = "learned"
+DEFAULT_PAGES = "classical"
 #: Level of a neighbour that is not there, in mm.
 _NO_NEIGHBOUR_MM = 80.0
 
@@ -58,10 +62,8 @@ class LearnedStripReader:
             strip: A rectified row.
             levels_mm: Baselines of all rows of the page.
         """
-        own, scale = strip.baseline_mm, strip.px_per_mm
-        above = max((y for y in levels_mm if y < own - 1.0), default=own - _NO_NEIGHBOUR_MM)
-        below = min((y for y in levels_mm if y > own + 1.0), default=own + _NO_NEIGHBOUR_MM)
-        places = [(y - strip.y0_mm) * scale for y in (own, above, below)]
+        scale = strip.px_per_mm
+        places = levels_px(strip, levels_mm)
         numbers = [torch.tensor([v], device=self.device, dtype=torch.float32) for v in places]
         pixels = torch.from_numpy(np.ascontiguousarray(strip.pixels)).to(self.device)
         pixels = pixels.permute(2, 0, 1)[None].float() / 255.0
@@ -74,6 +76,20 @@ class LearnedStripReader:
             sigma_px=reading.log_sigma[0].exp().double().cpu().numpy(),
             visible=reading.visible_logit[0].sigmoid().double().cpu().numpy(),
         )
+
+
+def levels_px(strip: Strip, levels_mm: Sequence[float]) -> tuple[float, float, float]:
+    """Return the levels of a strip's row, of the one above and of the one below, in its pixels.
+
+    Args:
+        strip: A rectified row.
+        levels_mm: Baselines of all rows of the page; a neighbour that is not there is far away.
+    """
+    own = strip.baseline_mm
+    above = max((y for y in levels_mm if y < own - 1.0), default=own - _NO_NEIGHBOUR_MM)
+    below = min((y for y in levels_mm if y > own + 1.0), default=own + _NO_NEIGHBOUR_MM)
+    own, above, below = ((y - strip.y0_mm) * strip.px_per_mm for y in (own, above, below))
+    return own, above, below
 
 
 def load_strip_reader(
@@ -99,6 +115,19 @@ def named_strip_reader(name: str = "default") -> StripReader:
     if name == "classical":
         return ClassicalStripReader()
     return load_strip_reader(PACKAGED if name == "learned" else Path(name))
+
+
+@lru_cache(maxsize=4)
+def named_page_reader(name: str = "default") -> PageReader:
+    """Return a page reader: "classical", "learned" (the packaged weights), "default", or a folder.
+
+    Raises:
+        CardError: Card or weights are missing, damaged or do not fit; names the file.
+    """
+    name = DEFAULT_PAGES if name == "default" else name
+    if name == "classical":
+        return ClassicalPageReader()
+    return load_page_reader(PACKAGED_PAGES if name == "learned" else Path(name))
 
 
 def set_threads(n: int) -> None:
