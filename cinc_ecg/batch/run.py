@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cinc_ecg.batch.inputs import Source, find_sources
 from cinc_ecg.batch.ledger import Ledger, Outcome, Report
-from cinc_ecg.batch.pool import Ended, Pool
+from cinc_ecg.batch.pool import Ended, Pool, usable_cores
 from cinc_ecg.batch.work import DigitizeOptions, Job, Probe, work
 from cinc_ecg.io import atomic
 
@@ -25,7 +25,7 @@ class BatchSettings:
     """How a batch runs, none of which changes a result.
 
     Attributes:
-        jobs: Processes.
+        jobs: Processes. Cores that they leave idle go to the rows of their pages.
         resume: Skip pages that an earlier run committed with the same options.
         wall_s: Longest time for one page.
     """
@@ -87,7 +87,7 @@ class _Batch:
     ) -> None:
         self._sources, self._out, self._options = sources, out, options
         self._watch = watch
-        self._resume = settings.resume
+        self._resume, self._n_jobs = settings.resume, settings.jobs
         self._ledger, self._report = Ledger(out), Report(out)
         self._pool = Pool(worker, jobs=settings.jobs, wall_s=settings.wall_s)
         self._known = len(sources)
@@ -127,10 +127,11 @@ class _Batch:
 
     def _jobs(self, probe: Probe, n_pages: int, sha256: str) -> Iterator[Job]:
         """Yield the pages still to do; those committed earlier end here."""
+        workers = min(self._n_jobs, max(len(self._sources), n_pages))
+        threads = max(1, usable_cores() // max(1, workers))
+        out, options = str(self._out), self._options
         for page in range(n_pages):
-            job = Job(
-                probe.index, probe.source, page, n_pages, sha256, str(self._out), self._options
-            )
+            job = Job(probe.index, probe.source, page, n_pages, sha256, out, options, threads)
             earlier = self._ledger.find(job.key) if self._resume else None
             if earlier is None:
                 yield job

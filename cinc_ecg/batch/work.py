@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
-
 from cinc_ecg.batch.inputs import Source
 from cinc_ecg.batch.ledger import Ledger, Outcome, hash_file, task_key
+from cinc_ecg.digitization.threads import set_threads
 from cinc_ecg.errors import CincEcgError, DigitizationError
 from cinc_ecg.io import atomic
 from cinc_ecg.io.formats import FORMATS as DATA_FORMATS
@@ -64,7 +63,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Digitize one page."""
+    """Digitize one page, in so many threads."""
 
     index: int
     source: Source
@@ -73,6 +72,7 @@ class Job:
     sha256: str
     out: str
     options: DigitizeOptions
+    threads: int = 1
 
     @property
     def stem(self) -> str:
@@ -116,10 +116,10 @@ def strip_reader(name: str) -> StripReader | None:
     """
     if name == "classical":
         return None
-    from cinc_ecg.models.readers import named_strip_reader, set_threads
+    from cinc_ecg.models import readers
 
-    set_threads(1)  # the pages are what runs in parallel
-    return named_strip_reader(name)
+    readers.set_threads(1)  # pages and their rows are what runs in parallel
+    return readers.named_strip_reader(name)
 
 
 @lru_cache(maxsize=2)
@@ -170,7 +170,7 @@ def _probe(probe: Probe) -> tuple[int, str]:
 
 
 def _digitize(job: Job, read_page: ReadPage) -> Outcome:
-    cv2.setNumThreads(1)  # the pages are what runs in parallel
+    set_threads(job.threads)
     logging.getLogger("cinc_ecg").addHandler(logging.NullHandler())  # the outcome says it all
     image = read_image(job.source.path, job.page, limits=_limits(job.options))
     result = read_page(image, job.options)

@@ -22,7 +22,9 @@ def demo(
 
     Leaves the page, the signals (WFDB, CSV, JSON), the overlay and a clean replot in OUT.
     """
+    from cinc_ecg.batch.pool import usable_cores
     from cinc_ecg.batch.work import strip_reader
+    from cinc_ecg.digitization.threads import set_threads
     from cinc_ecg.digitization.vector_digitize import digitize_source
     from cinc_ecg.io.atomic import make_folder, write_bytes
     from cinc_ecg.io.images import read_image
@@ -38,6 +40,7 @@ def demo(
     write_record(out / "truth", truth.signal, comments=["simulated; NaN where nothing is printed"])
     image = read_image(out / "page.png")
     reader = strip_reader("learned")
+    set_threads(usable_cores())
     read_from = time.monotonic()
     result = digitize_source(image, strip_reader=reader)
     took_s = time.monotonic() - read_from

@@ -24,6 +24,7 @@ from cinc_ecg.digitization.pulse_edges import refine_sides
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
 from cinc_ecg.digitization.seen import joined_names
+from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.errors import GridNotFound, LayoutNotFound, NotAnEcg
 from cinc_ecg.geometry import warp_box
 from cinc_ecg.leads import LEADS, canonical_lead
@@ -237,9 +238,10 @@ def cut_strips(pixels: np.ndarray, geometry: PageGeometry, frame: Frame) -> list
     """Rectify every trace row with one warp from the original pixels."""
     scale = float(np.clip(max(geometry.px_per_mm), *_STRIP_PX_PER_MM))
     baselines = [row.baseline_mm for row in frame.rows]
-    strips = []
     _, page_top, _, page_bottom = geometry.extent_mm
-    for index, row in enumerate(frame.rows):
+
+    def cut(index: int) -> Strip:
+        row = frame.rows[index]
         above, below = _reach(baselines, index)
         above = min(above, row.baseline_mm - page_top)
         below = min(below, page_bottom - row.baseline_mm)
@@ -252,10 +254,10 @@ def cut_strips(pixels: np.ndarray, geometry: PageGeometry, frame: Frame) -> list
             raise LayoutNotFound(f"row {index + 1} lies outside the picture")
         top, bottom = int(shown[0]), int(shown[-1]) + 1
         y0 = box[1] + top / scale
-        strips.append(
-            Strip(index, strip[top:bottom], x0, y0, scale, row.baseline_mm, None, valid[top:bottom])
-        )
-    return strips
+        inside = valid[top:bottom]
+        return Strip(index, strip[top:bottom], x0, y0, scale, row.baseline_mm, None, inside)
+
+    return side_by_side(cut, range(len(frame.rows)))
 
 
 def _reach(baselines: Sequence[float], index: int) -> tuple[float, float]:

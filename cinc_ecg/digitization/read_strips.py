@@ -21,6 +21,7 @@ from cinc_ecg.digitization.rerender import FitSettings, Picture, better_guess, r
 from cinc_ecg.digitization.runs import Runs, runs_on_path
 from cinc_ecg.digitization.stroke import NODES_PER_COLUMN, Pen
 from cinc_ecg.digitization.subpixel import centre_line
+from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.digitization.ticks import Cuts, RowView, find_cuts
 from cinc_ecg.digitization.uncertainty import standard_error
 from cinc_ecg.types import RowTrace, Strip
@@ -72,19 +73,19 @@ class ClassicalStripReader:
             return []
         priors = priors or [None] * len(strips)
         colours = page_colours(strips)
-        inks = [ink_map(strip, colours) for strip in strips]
-        known = list(zip(inks, strips, priors, strict=True))
+        inks = side_by_side(lambda strip: ink_map(strip, colours), strips)
+        evidence = side_by_side(Ink.evidence, inks)
+        known = zip(evidence, inks, strips, priors, strict=True)
         covers = [_guided(*row, self.settings.prior) for row in known]
         baselines = [(s.baseline_mm - s.y0_mm) * s.px_per_mm for s in strips]
         limits = _territories(strips)
         paths = trace_paths(covers, baselines, strips[0].px_per_mm, limits)
         scale = strips[0].px_per_mm
-        found = zip(strips, inks, covers, paths, limits, priors, strict=True)
-        rows = [_measure(*row) for row in found]
-        views = [_view(row) for row in rows]
+        rows = side_by_side(_measure, strips, inks, covers, paths, limits, priors)
+        views = side_by_side(_view, rows, evidence)
         cuts = find_cuts(views, scale)
         claims = settle([_claim(row) for row in rows])
-        return [self._read_one(*row) for row in zip(rows, cuts, claims, strict=True)]
+        return side_by_side(self._read_one, rows, cuts, claims)
 
     def _read_one(self, row: _Row, cuts: Cuts, owned: Claim) -> RowTrace:
         """Fit one row's centre line."""
@@ -116,12 +117,13 @@ class _Row:
     prior: StripPrior | None = None
 
 
-def _guided(ink: Ink, strip: Strip, prior: StripPrior | None, settings: PriorSettings) -> Real:
+def _guided(
+    cover: Real, ink: Ink, strip: Strip, prior: StripPrior | None, settings: PriorSettings
+) -> Real:
     """Return the evidence to follow, toned down where page reader or network see no trace.
 
     The re-render correction still fits the ink itself: evidence is coarser than ink.
     """
-    cover = ink.evidence()
     if prior is not None:
         return guide(cover, prior, settings, gridded=ink.gridded())
     if strip.trace is None:
@@ -129,11 +131,11 @@ def _guided(ink: Ink, strip: Strip, prior: StripPrior | None, settings: PriorSet
     return np.asarray(cover * (0.3 + 0.7 * np.clip(strip.trace, 0.0, 1.0)))
 
 
-def _view(row: _Row) -> RowView:
+def _view(row: _Row, evidence: Real) -> RowView:
     """Show a row to the search for ticks, which a network's guidance would hide."""
     cover, runs = row.cover, row.runs
     if row.prior is not None:
-        cover = row.ink.evidence()
+        cover = evidence
         runs = runs_on_path(cover, row.path.rows)
     return RowView(cover, row.path, runs, row.pen, row.strip.x0_mm * row.strip.px_per_mm)
 

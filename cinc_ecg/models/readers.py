@@ -12,6 +12,7 @@ import torch
 from cinc_ecg.digitization.prior import StripPrior
 from cinc_ecg.digitization.read_page import ClassicalPageReader
 from cinc_ecg.digitization.read_strips import ClassicalStripReader, StripReaderSettings
+from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.models.page_reader import load_page_reader
 from cinc_ecg.models.strip_card import load_strip_net
 from cinc_ecg.models.strip_net import StripNet
@@ -52,9 +53,10 @@ class LearnedStripReader:
     def read(self, strips: Sequence[Strip]) -> list[RowTrace]:
         """Return one trace per strip, in their order."""
         levels = [strip.baseline_mm for strip in strips]
-        return self.classical.read(strips, [self.prior(strip, levels) for strip in strips])
+        priors = side_by_side(lambda strip: self.prior(strip, levels), strips)
+        return self.classical.read(strips, priors)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def prior(self, strip: Strip, levels_mm: Sequence[float]) -> StripPrior:
         """Return what the network says about a strip.
 
@@ -66,7 +68,7 @@ class LearnedStripReader:
         places = levels_px(strip, levels_mm)
         numbers = [torch.tensor([v], device=self.device, dtype=torch.float32) for v in places]
         pixels = torch.from_numpy(np.ascontiguousarray(strip.pixels)).to(self.device)
-        pixels = pixels.permute(2, 0, 1)[None].float() / 255.0
+        pixels = pixels.permute(2, 0, 1)[None]
         scales = torch.tensor([scale], device=self.device, dtype=torch.float32)
         with torch.autocast(self.device.type, torch.bfloat16):
             reading = self.net(pixels, *numbers, scales)

@@ -4,7 +4,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinc_ecg.geometry import densify, flat_geometry, map_nodes, to_image, to_page, warp_box
+from cinc_ecg.geometry import (
+    densify,
+    flat_geometry,
+    map_nodes,
+    to_image,
+    to_page,
+    warp_box,
+    warp_map,
+)
 
 
 def bent(strength: float):
@@ -56,3 +64,21 @@ def test_warp_box_puts_a_dot_at_its_page_position():
     assert abs(70 + column / 10 - 80) < 0.11
     assert abs(50 + row / 10 - 60) < 0.11
     assert valid.all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0, 1), st.floats(-20, 190), st.floats(-20, 150), st.floats(1, 90))
+def test_a_box_is_mapped_as_its_points_are(strength, x0, y0, size):
+    geometry = bent(strength)
+    map_x, map_y = warp_map(geometry, (x0, y0, x0 + size, y0 + 0.7 * size), 2.0)
+    rows, columns = np.mgrid[: map_x.shape[0], : map_x.shape[1]]
+    points = np.stack([x0 + columns / 2.0, y0 + rows / 2.0], -1)
+    error = np.abs(np.stack([map_x, map_y], -1) - to_image(geometry, points))
+    assert error.max(initial=0.0) < 1e-8
+
+
+def test_a_lattice_of_four_nodes_is_continued_beyond_its_edges():
+    geometry = flat_geometry(100, 80, 5.0)
+    map_x, map_y = warp_map(geometry, (-4.0, -4.0, 30.0, 30.0), 1.0)
+    assert np.allclose(map_x[0], 5.0 * np.arange(-4, 30) - 0.5)
+    assert np.allclose(map_y[:, 0], 5.0 * np.arange(-4, 30) - 0.5)
