@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinc_ecg.challenge.guard import guard
-from cinc_ecg.challenge.model_folder import CARD, CARD_SCHEMA, classical_card
+from cinc_ecg.challenge.model_folder import CARD, CARD_SCHEMA, STRIP_FOLDER, classical_card
 from cinc_ecg.challenge.train import train_models
 from cinc_ecg.digitization.pipeline import DigitizeConfig, merge
 from cinc_ecg.digitization.vector_digitize import digitize_source
@@ -47,7 +47,8 @@ class DigitizationModel:
     """What reads a page: the readers a model folder names.
 
     Attributes:
-        page_reader, strip_reader: "classical"; a strip reader may also be "learned" (packaged).
+        page_reader, strip_reader: "classical"; a strip reader may also be "learned" (packaged), or
+            "strips" (fine-tuned, in the model folder).
         digitize: The function that turns a picture of a record into a result.
     """
 
@@ -60,23 +61,31 @@ def load_models(model_folder: str, verbose: bool) -> tuple[DigitizationModel, Dx
     """Load what digitizes and what diagnoses.
 
     A folder without a card, or with one of another schema, gives the classical readers, the
-    packaged diagnosis model and a warning. Weights that are missing or damaged give a warning and
-    no diagnosis model: records then get signals without labels. The drivers allow no failure here.
+    packaged diagnosis model and a warning. A strip reader that is missing or damaged gives a
+    warning and the packaged one, or the classical one. Weights of the diagnosis that are missing or
+    damaged give a warning and no diagnosis model: records then get signals without labels. The
+    drivers allow no failure here.
     """
     card = _read_card(Path(model_folder))
-    name, reader = _load_strip_reader(str(card["strip_reader"]))
+    name, reader = _load_strip_reader(Path(model_folder), str(card["strip_reader"]))
     digitize = partial(_digitize, strip_reader=reader)
     model = DigitizationModel(str(card["page_reader"]), name, digitize)
     _report(verbose, "page reader %s, strip reader %s", model.page_reader, model.strip_reader)
     return model, _load_classifier(Path(model_folder), card.get("classifier"), verbose)
 
 
-def _load_strip_reader(name: str) -> tuple[str, StripReader | None]:
-    """Return the strip reader a card names, or the classical one with a warning."""
+def _load_strip_reader(folder: Path, name: str) -> tuple[str, StripReader | None]:
+    """Return the strip reader a card names, or the next best one with a warning."""
     if name == "classical":
         return name, None
-    from cinc_ecg.models.readers import named_strip_reader
+    from cinc_ecg.models.readers import load_strip_reader, named_strip_reader
 
+    if name == STRIP_FOLDER:
+        try:
+            return name, load_strip_reader(folder / STRIP_FOLDER)
+        except CincEcgError as error:
+            _LOG.warning("[%s] %s; using the packaged strip reader", error.reason_code, error)
+            name = "learned"
     try:
         return name, named_strip_reader(name)
     except CincEcgError as error:
@@ -105,7 +114,7 @@ def _read_card(folder: Path) -> dict[str, object]:
         if not isinstance(card, dict) or card.get("schema") != CARD_SCHEMA:
             raise CardError(f"is no card of schema {CARD_SCHEMA}")
         readers = card.get("page_reader"), card.get("strip_reader")
-        if readers not in (("classical", "classical"), ("classical", "learned")):
+        if readers[0] != "classical" or readers[1] not in ("classical", "learned", STRIP_FOLDER):
             raise CardError(f"names readers {readers} that this version does not have")
         return card
     except (OSError, ValueError, CardError) as error:

@@ -7,6 +7,8 @@ from cinc_ecg._version import __version__
 CARD = "card.json"
 CARD_SCHEMA = "cinc_ecg/model"
 CARD_SCHEMA_VERSION = 1
+#: Sub-folder of a model folder that holds a fine-tuned strip reader; its name as a strip reader.
+STRIP_FOLDER = "strips"
 
 
 def classical_card(*, n_training_records: int = 0) -> dict[str, object]:

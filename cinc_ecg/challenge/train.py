@@ -1,8 +1,8 @@
 """The Challenge's train_models: from a data folder to a model folder, in the time there is.
 
-Diagnosis goes on from the weights that come with the package; the learned page view is trained on
-pages drawn from the given signals when there is time for it. Whatever goes wrong with one of them
-is logged and leaves the other, and the packaged parts, in place.
+Diagnosis and strip reader go on from the weights that come with the package: the one on signals and
+labels, the other on strips of the folder's pictures and of pages drawn from its signals. Whatever
+goes wrong with one of them is logged and leaves the other, and the packaged parts, in place.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cinc_ecg.challenge.model_folder import CARD, classical_card
+from cinc_ecg.challenge.model_folder import CARD, STRIP_FOLDER, classical_card
 from cinc_ecg.errors import CincEcgError, ConfigError
 from cinc_ecg.io.atomic import make_folder, write_text
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 #: Seconds, or a number with s, m or h: how long training may take.
 BUDGET_VARIABLE = "CINC_ECG_TRAIN_BUDGET"
-DX_FOLDER, PAGE_FOLDER = "dx", "page"
+DX_FOLDER = "dx"
 #: Weights that come with the package.
 PACKAGED = Path(__file__).resolve().parents[1] / "weights"
 _UNIT_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -37,10 +37,10 @@ _UNIT_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _CPU_S, _CPU_MOST_S = 0.5, 300.0
 _GPU_S, _GPU_MOST_S = 4.0, 6 * 3600.0
 _LEAST_S = 4.0
-#: The page view gets what is left when that is at least so long.
-_PAGE_LEAST_S = 60.0
+#: The strip reader gets what is left when that is at least so long.
+_STRIPS_LEAST_S = 10.0
 #: Share of the budget for the diagnosis, and for digitizing records that have pictures only.
-_DX_SHARE, _READ_SHARE = 0.6, 0.25
+_DX_SHARE, _READ_SHARE = 0.5, 0.2
 
 
 def train_models(data_folder: str, model_folder: str, verbose: bool) -> None:
@@ -55,7 +55,7 @@ def train_models(data_folder: str, model_folder: str, verbose: bool) -> None:
         OutputError: the model folder cannot be written.
     """
     from cinc_ecg.data.recordings import fingerprint, read_folder
-    from cinc_ecg.training import dx_tune, loop  # noqa: F401 - seconds of imports do not count
+    from cinc_ecg.training import dx_tune, fine_tune  # noqa: F401 - seconds of imports do not count
 
     begin = time.monotonic()
     recordings, notes = read_folder(Path(data_folder))
@@ -76,17 +76,20 @@ def train_models(data_folder: str, model_folder: str, verbose: bool) -> None:
     usable = with_signals(recordings, budget_s * _READ_SHARE)
     dx = _guarded("diagnosis", lambda: _train_dx(usable, folder, begin + budget_s * _DX_SHARE))
     left_s = begin + budget_s - time.monotonic()
-    page = None
-    if left_s >= _PAGE_LEAST_S or dx is None:
-        page = _guarded("page view", lambda: _train_page(usable, folder, left_s))
+    strips = None
+    if left_s >= _STRIPS_LEAST_S or dx is None:
+        strips = _guarded("strip reader", lambda: _tune_strips(recordings, folder, left_s))
+    else:
+        _LOG.info("[time] %.0f s are too little to fine-tune the strip reader", left_s)
     card = classical_card(n_training_records=len(recordings)) | {
-        "strip_reader": "learned",
+        "strip_reader": STRIP_FOLDER if strips else "learned",
         "classifier": DX_FOLDER if dx else None,
-        "page_model": PAGE_FOLDER if page else None,
+        "summary": "Geometry, a learned strip reader, diagnosis from the digitized signal.",
     }
     card["task"] = "digitization+diagnosis" if dx else "digitization"
-    card["training"] = {**facts, "fitted": bool(dx or page), "diagnosis": dx, "page_view": page}
-    for name, trained in ((DX_FOLDER, dx), (PAGE_FOLDER, page)):
+    fitted = bool(dx or (strips and strips["kept"]))
+    card["training"] = {**facts, "fitted": fitted, "diagnosis": dx, "strip_reader": strips}
+    for name, trained in ((DX_FOLDER, dx), (STRIP_FOLDER, strips)):
         if not trained:  # left by an earlier training: not of these data
             shutil.rmtree(folder / name, ignore_errors=True)
     write_text(folder / CARD, json.dumps(card, indent=2) + "\n")
@@ -164,28 +167,26 @@ def _train_dx(recordings: Sequence[Recording], folder: Path, end: float) -> dict
     }
 
 
-def _train_page(recordings: Sequence[Recording], folder: Path, budget_s: float) -> dict[str, Any]:
-    """Train the page view on pages drawn from the signals and return what the card says of it."""
-    from cinc_ecg.training.config import load_train_config
-    from cinc_ecg.training.loop import train
-    from cinc_ecg.training.tasks import build_task
+def _tune_strips(recordings: Sequence[Recording], folder: Path, budget_s: float) -> dict[str, Any]:
+    """Fine-tune the packaged strip reader and return what the card says of it."""
+    from cinc_ecg.training.device import has_gpu
+    from cinc_ecg.training.fine_tune import FineTuneConfig, fine_tune
 
-    packaged = PACKAGED / PAGE_FOLDER
-    overrides = [f"training.budget_s={max(budget_s, 1.0)}", "model.dx.classes=[]"]
-    overrides.append("training.monitor=loss")
-    if (packaged / CARD).is_file():
-        overrides.append(f"training.init={json.dumps(str(packaged))}")
-    if budget_s < _PAGE_LEAST_S:
-        overrides += ["training.epochs=1", "data.max_records=4", "cv.val_fold=-1"]
-    given = [recording for recording in recordings if recording.signal is None]
-    task = build_task(load_train_config("whole_model", overrides), recordings=given)
-    scratch = folder / f".{PAGE_FOLDER}"
-    shutil.rmtree(scratch, ignore_errors=True)
-    result = train(task, scratch)
-    (scratch / "latest.pt").unlink(missing_ok=True)
-    shutil.rmtree(folder / PAGE_FOLDER, ignore_errors=True)
-    scratch.rename(folder / PAGE_FOLDER)
-    return {"steps": result.steps, "stopped": result.stopped, "held_out": result.figures}
+    config = FineTuneConfig(budget_s=max(budget_s, 1.0))
+    shutil.rmtree(folder / STRIP_FOLDER, ignore_errors=True)
+    result = fine_tune(
+        PACKAGED / STRIP_FOLDER,
+        recordings,
+        folder / STRIP_FOLDER,
+        config,
+        device="cuda" if has_gpu() else "cpu",
+    )
+    return {
+        "steps": result.steps,
+        "kept": result.kept,
+        "decision": result.decision,
+        "pages": result.counts,
+    }
 
 
 def _guarded(what: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:

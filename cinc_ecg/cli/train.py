@@ -51,6 +51,21 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init",
+            metavar="MODEL|packaged",
+            help="digitizer: fine-tune this strip reader instead of training one from nothing.",
+        ),
+    ] = None,
+    pages: Annotated[
+        Path | None,
+        typer.Option(
+            "--pages",
+            help="digitizer: Challenge folder of pictures with their signals to fine-tune on.",
+        ),
+    ] = None,
 ) -> None:
     """Train a network on pages drawn from a folder's signals, on its pictures, or on signals.
 
@@ -61,9 +76,14 @@ def train(
     if resume not in ("auto", "never"):
         raise typer.BadParameter("--resume is auto or never")
     budget_s = parse_duration(budget) if budget else 0.0
+    if name != "digitizer" and (init or pages):
+        raise typer.BadParameter("--init and --pages belong to `cinc-ecg train digitizer`")
     own = _OWN_TRAINERS.get(str(name))
     if own is not None and importlib.util.find_spec(own) is not None:
-        _train_otherwise(own, data, out, overrides, budget_s, device, resume == "auto", dry_run)
+        start = {"init": init, "pages": pages} if name == "digitizer" else {}
+        _train_otherwise(
+            own, data, out, overrides, budget_s, device, resume == "auto", dry_run, start
+        )
         return
 
     from cinc_ecg.training.config import load_train_config
@@ -174,6 +194,7 @@ def _train_otherwise(
     device: str,
     resume: bool,
     dry_run: bool,
+    start: dict[str, Any],
 ) -> None:
     from importlib import import_module
 
@@ -192,5 +213,6 @@ def _train_otherwise(
             resume=resume,
             dry_run=dry_run,
             watch=update,
+            **start,
         )
     print(text)

@@ -17,6 +17,8 @@ def train_digitizer(
     resume: bool,
     dry_run: bool,
     watch: Callable[[int, int, str], None] | None,
+    init: str | None = None,
+    pages: Path | None = None,
 ) -> str:
     """Train a reader on strips or pages drawn from recordings, and return one line about it.
 
@@ -31,12 +33,19 @@ def train_digitizer(
         resume: Go on from the state in `out`.
         dry_run: Return the resolved configuration and train nothing.
         watch: Told about every few steps.
+        init: Folder of a strip reader to fine-tune, or "packaged"; settings are then those of
+            `cinc_ecg.training.fine_tune.FineTuneConfig`.
+        pages: Challenge folder to fine-tune on.
 
     Raises:
         ConfigError: A setting is wrong, or the device is not there.
         InputError: The folder holds no usable recording.
         TrainingError: The state cannot be resumed, or the loss is no number.
     """
+    if init is not None or pages is not None:
+        return _fine_tune(
+            init, pages, data, out, overrides, budget_s, device, resume, dry_run, watch
+        )
     from cinc_ecg.config import load_config, to_yaml
     from cinc_ecg.training.digitizer import DigitizerConfig
     from cinc_ecg.training.digitizer import train_digitizer as train_strips
@@ -87,3 +96,59 @@ def _network(overrides: Sequence[str]) -> tuple[str, list[str]]:
     if network not in ("strips", "pages"):
         raise ConfigError(f"network={network}: is not known; use network=strips or network=pages")
     return network, [item for item in overrides if not item.startswith("network=")]
+
+
+def _fine_tune(
+    init: str | None,
+    pages: Path | None,
+    data: Path | None,
+    out: Path,
+    overrides: Sequence[str],
+    budget_s: float,
+    device: str,
+    resume: bool,
+    dry_run: bool,
+    watch: Callable[[int, int, str], None] | None,
+) -> str:
+    """Fine-tune a strip reader; see `train_digitizer`."""
+    from cinc_ecg.config import load_config, to_yaml
+    from cinc_ecg.data.recordings import read_folder, report_notes
+    from cinc_ecg.data.signal_pool import read_pool
+    from cinc_ecg.errors import ConfigError
+    from cinc_ecg.models.readers import PACKAGED
+    from cinc_ecg.training.digitizer_run import check_device, set_threads
+    from cinc_ecg.training.fine_tune import FineTuneConfig, fine_tune
+
+    if init is None or pages is None:
+        raise ConfigError(
+            "fine-tuning needs both --init (a model folder, or packaged) and --pages (a Challenge "
+            "folder)"
+        )
+    if resume:
+        raise ConfigError("fine-tuning takes minutes and cannot be resumed; leave out --resume")
+    extra = [f"budget_s={budget_s}"] if budget_s else []
+    config = load_config(FineTuneConfig, overrides=[*overrides, *extra])
+    if dry_run:
+        return to_yaml(config)
+    if config.threads:
+        set_threads(config.threads)
+
+    def report(done: int, total: int, losses: dict[str, float]) -> None:
+        if watch is not None:
+            watch(done, total, f"loss {losses['total']:.3f}")
+
+    recordings, notes = read_folder(pages)
+    report_notes(notes)
+    result = fine_tune(
+        PACKAGED if init == "packaged" else Path(init),
+        recordings,
+        out,
+        config,
+        more=read_pool(data) if data is not None else None,
+        device=check_device(device),
+        watch=report,
+    )
+    return (
+        f"{len(recordings)} records, {result.steps} steps in {result.elapsed_s:.0f} s; "
+        f"{result.decision}; {json.dumps(result.counts)}; model in {out}"
+    )

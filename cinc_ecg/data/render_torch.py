@@ -56,6 +56,15 @@ class StripBatch:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def to(self, device: str | torch.device) -> StripBatch:
+        """Return the strips on a device."""
+        return StripBatch(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    def parts(self, n: int) -> list[StripBatch]:
+        """Return the strips in batches of n, the last one perhaps smaller."""
+        cuts = (slice(k, k + n) for k in range(0, len(self), n))
+        return [StripBatch(*(getattr(self, f.name)[cut] for f in fields(self))) for cut in cuts]
+
     def mirrored(self) -> StripBatch:
         """Return the strips flipped left to right."""
         flip = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cinc_ecg.errors import InputError, RecordError
 from cinc_ecg.io.records import find_records, read_signal
 from cinc_ecg.leads import LEADS, canonical_lead
-from cinc_ecg.signals import resample
+from cinc_ecg.signals import fill_gaps, resample
 from cinc_ecg.synth.ecg import simulate
 from cinc_ecg.types import Signal
 
@@ -108,6 +108,15 @@ def read_pool(folder: Path, *, held_out: bool = False, limit: int | None = None)
     return SignalPool(np.stack(rows), tuple(names))
 
 
+def pool_of(signals: Iterable[tuple[str, Signal]]) -> SignalPool | None:
+    """Return the named signals that have twelve leads, ten seconds and no gap; None without any."""
+    rows = [(name, _twelve_leads(signal)) for name, signal in signals]
+    kept = [(name, samples) for name, samples in rows if samples is not None]
+    if not kept:
+        return None
+    return SignalPool(np.stack([samples for _, samples in kept]), tuple(name for name, _ in kept))
+
+
 def simulated_pool(n: int, seed: int) -> SignalPool:
     """Simulate `n` recordings."""
     rng = np.random.default_rng(seed)
@@ -133,5 +142,7 @@ def _twelve_leads(signal: Signal) -> NDArray[np.float16] | None:
     if not np.isfinite(samples).all():
         return None
     samples = resample(samples, signal.fs_hz, FS_HZ, round(DURATION_S * FS_HZ))
+    # Of a slower recording nothing is known after its last sample: it is held for a moment.
+    samples = np.stack([fill_gaps(lead) for lead in samples.T], axis=1)
     level = np.median(samples, axis=0)
     return np.clip(samples - level, -_LARGEST_MV, _LARGEST_MV).T.astype(np.float16)

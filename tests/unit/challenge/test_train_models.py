@@ -10,9 +10,13 @@ import torch
 from PIL import Image
 
 from cinc_ecg.challenge import train as challenge_train
+from cinc_ecg.challenge.adapter import load_models
 from cinc_ecg.challenge.train import train_models, training_budget_s
 from cinc_ecg.errors import ConfigError, RecordError
 from cinc_ecg.models.dx import load_dx
+from cinc_ecg.models.strip_card import load_strip_net, save_strip_net
+from cinc_ecg.models.strip_net import StripNet, StripNetConfig
+from cinc_ecg.training import fine_tune
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +33,20 @@ def quick(monkeypatch, tmp_path):
 def trained(data, model, verbose=False):
     train_models(str(data), str(model), verbose)
     return json.loads((model / "card.json").read_text())
+
+
+@pytest.fixture
+def strips(tmp_path, monkeypatch):
+    """Put a tiny strip reader in the place of the packaged one, and return its folder."""
+    torch.manual_seed(0)
+    folder = tmp_path / "packaged" / "strips"
+    save_strip_net(folder, StripNet(StripNetConfig(channels=(8, 8), tail=8)), {}, {})
+    monkeypatch.setattr(challenge_train, "PACKAGED", tmp_path / "packaged")
+    return folder
+
+
+def strip_state(folder):
+    return load_strip_net(folder)[0].state_dict()
 
 
 def states(folder):
@@ -117,15 +135,54 @@ def test_one_class_everywhere(tmp_path, write_ecg):
     assert card["training"]["diagnosis"]["reported"] == ["NORM"]
 
 
-def test_without_labels_the_page_view_learns(tmp_path, write_ecg, caplog):
-    for k in range(2):
-        write_ecg(tmp_path / "d", f"r{k}", k, labels=None)
+def test_without_labels_the_strip_reader_learns(tmp_path, write_ecg, caplog, strips):
+    for name, first in (("d", 0), ("e", 5)):
+        for k in range(2):
+            write_ecg(tmp_path / name, f"r{k}", first + k, labels=None)
     with caplog.at_level(logging.WARNING):
         card = trained(tmp_path / "d", tmp_path / "m")
-    assert (card["classifier"], card["page_model"]) == (None, "page")
-    assert card["training"]["page_view"]["steps"] >= 1
+    assert (card["classifier"], card["strip_reader"]) == (None, "strips")
+    facts = card["training"]["strip_reader"]
+    assert facts["steps"] >= 1
+    assert facts["kept"] is card["training"]["fitted"]
+    assert "loss on held-out strips" in facts["decision"]
     assert "no_labels" in caplog.text
-    assert not (tmp_path / "m" / "page" / "latest.pt").exists()
+    trained(tmp_path / "e", tmp_path / "n")
+    before, one, other = (
+        strip_state(folder) for folder in (strips, tmp_path / "m" / "strips", tmp_path / "n/strips")
+    )
+    assert same([before], [one]) is not facts["kept"]
+    assert not (facts["kept"] and same([one], [other]))
+    model, _ = load_models(str(tmp_path / "m"), False)
+    assert model.strip_reader == "strips"
+
+
+def test_a_worse_strip_reader_is_not_kept(tmp_path, write_ecg, strips, monkeypatch):
+    monkeypatch.setattr(fine_tune, "decide", lambda before, after: (False, "not kept, worse"))
+    write_ecg(tmp_path / "d", "r", labels=None)
+    card = trained(tmp_path / "d", tmp_path / "m")
+    assert card["training"]["strip_reader"]["decision"] == "not kept, worse"
+    assert card["strip_reader"] == "strips"
+    assert card["training"]["fitted"] is False
+    assert same([strip_state(strips)], [strip_state(tmp_path / "m" / "strips")])
+
+
+def test_too_little_time_leaves_the_packaged_strip_reader(ecg_folder, tmp_path, strips):
+    (tmp_path / "m" / "strips").mkdir(parents=True)
+    card = trained(ecg_folder, tmp_path / "m")
+    assert (card["classifier"], card["strip_reader"]) == ("dx", "learned")
+    assert card["training"]["strip_reader"] is None
+    assert not (tmp_path / "m" / "strips").exists()
+
+
+def test_a_damaged_strip_reader_gives_way_to_the_packaged_one(tmp_path, write_ecg, strips, caplog):
+    write_ecg(tmp_path / "d", "r", labels=None)
+    trained(tmp_path / "d", tmp_path / "m")
+    shutil.rmtree(tmp_path / "m" / "strips")
+    with caplog.at_level(logging.WARNING):
+        model, _ = load_models(str(tmp_path / "m"), False)
+    assert model.strip_reader == "learned"
+    assert "strip_reader.json" in caplog.text
 
 
 def test_pictures_alone_without_labels_leave_the_packaged_parts(tmp_path, caplog):
@@ -135,7 +192,7 @@ def test_pictures_alone_without_labels_leave_the_packaged_parts(tmp_path, caplog
         "r 1 500 10\nr.dat 16 1000.0(0)/mV 16 0    II\n# Image: a.png\n"
     )
     card = trained(tmp_path / "d", tmp_path / "m")
-    assert (card["classifier"], card["page_model"]) == (None, None)
+    assert (card["classifier"], card["strip_reader"]) == (None, "learned")
     assert card["training"]["fitted"] is False
 
 

@@ -6,6 +6,8 @@ import torch
 
 from cinc_ecg.cli import app
 from cinc_ecg.cli.train import parse_duration
+from cinc_ecg.models.strip_card import save_strip_net
+from cinc_ecg.models.strip_net import StripNet, StripNetConfig
 
 TINY = (
     "model.view=signal",
@@ -114,3 +116,36 @@ def test_no_model_is_one_line(tmp_path, capsys):
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5m", 90), ("1h30m", 5400)])
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds
+
+
+def test_a_strip_reader_is_fine_tuned_on_a_folder(ecg_folder, tmp_path, capsys):
+    net = StripNet(StripNetConfig(channels=(8, 8), tail=8))
+    save_strip_net(tmp_path / "start", net, {}, {})
+    small = ["steps=2", "batch=2", "judged=2", "simulated=2"]
+    small += ["strips.height_px=64", "strips.width_px=64"]
+    options = ["--init", tmp_path / "start", "--pages", ecg_folder, "--budget", "1m"]
+    out = tmp_path / "out"
+    code, said, _ = run(capsys, "train", "digitizer", *small, *options, "-o", out)
+    assert code == 0
+    assert "6 records, 2 steps" in said
+    card = json.loads((out / "strip_reader.json").read_text())
+    assert card["training"]["fine_tuning"]["config"]["budget_s"] == 60.0
+    code, said, _ = run(capsys, "train", "digitizer", *options, "-o", out, "--dry-run")
+    assert "read_share" in said
+
+
+@pytest.mark.parametrize(
+    ("args", "reason", "hint"),
+    [
+        (["digitizer", "--init", "packaged", "-o", "OUT"], "config", "--pages"),
+        (["digitizer", "--pages", "NONE", "-o", "OUT"], "config", "--init"),
+        (["digitizer", "--init", "packaged", "--pages", "NONE", "-o", "O"], "no_records", "NONE"),
+        (["dx", "--init", "packaged", "-o", "OUT"], "usage", "digitizer"),
+    ],
+)
+def test_fine_tuning_says_what_it_needs(args, reason, hint, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, said = run(capsys, "train", *args)
+    assert code == 2
+    assert said.startswith(f"cinc-ecg: [{reason}] ")
+    assert hint in said

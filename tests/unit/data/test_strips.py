@@ -10,13 +10,14 @@ from cinc_ecg.data.signal_pool import (
     is_held_out,
     join,
     load_pool,
+    pool_of,
     read_pool,
     simulated_pool,
 )
 from cinc_ecg.data.strip_scene import StripSettings, draw_scene
 from cinc_ecg.errors import InputError
 from cinc_ecg.io.records import write_record
-from cinc_ecg.synth.ecg import simulate
+from cinc_ecg.synth.ecg import EcgSettings, simulate
 
 PLAIN = StripSettings(224, 256, hard=0.0, blank=0.0, plain=1.0)
 WILD = StripSettings(160, 192, hard=0.5, blank=0.3, plain=0.0)
@@ -110,6 +111,16 @@ def test_pools_join_and_survive_a_file(tmp_path, pool):
     again = load_pool(tmp_path / "pool.npz")
     assert again.names == both.names
     assert np.array_equal(again.samples_mv, both.samples_mv)
+
+
+@pytest.mark.parametrize("fs_hz", [100.0, 250.0, 1000.0])
+def test_any_rate_gives_whole_recordings(fs_hz):
+    settings = EcgSettings(rhythm="sinus", fs_hz=fs_hz, duration_s=10.0)
+    short = simulate(EcgSettings(duration_s=4.0), seed=2)
+    pool = pool_of([("a", simulate(settings, seed=1)), ("short", short)])
+    assert pool.names == ("a",)
+    assert np.isfinite(pool.samples_mv).all()
+    assert pool.samples_mv.std(axis=2).min() > 0.01
 
 
 def test_a_folder_without_recordings_is_refused(tmp_path):
