@@ -49,17 +49,19 @@ class PageSceneSettings:
         zoom: Range of the crop's zoom.
         severity: Most that `synth.variety.draw_steps` may be asked for.
         upright: Share of crops of upright pages; the others have any of the eight orientations.
+        named: Share of crops that are cut about a lead name.
         window: Plates in use at a time.
         per_plate: Crops drawn per new plate.
     """
 
-    crop_px: int = 512
+    crop_px: int = 256
     long_side_px: int = 1152
     zoom: tuple[float, float] = (0.75, 1.4)
     severity: float = 0.8
-    upright: float = 0.55
-    window: int = 96
-    per_plate: int = 10
+    upright: float = 0.6
+    named: float = 0.65
+    window: int = 64
+    per_plate: int = 40
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zoom", tuple(self.zoom))
@@ -76,6 +78,7 @@ class Plate:
         page_mm: (k, l, 2) page position relative to a crossing of the 5 mm lines, at knots every
             16 pixels.
         gridded: There is a grid.
+        centres: (n, 2) middles of the names in pixels.
     """
 
     pixels: U8
@@ -83,6 +86,7 @@ class Plate:
     masks: U8
     page_mm: F32
     gridded: bool
+    centres: F32
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,10 @@ def plate_of(pixels: U8, truth: PageTruth, long_side_px: int) -> Plate:
     nodes = (np.asarray(truth.geometry.nodes_px) + 0.5) * (sx, sy) - 0.5
     truth = replace(truth, geometry=replace(truth.geometry, nodes_px=nodes))
     names, masks = _maps(truth, (size[1], size[0]))
-    return Plate(small, names, masks, _knots(truth, (size[1], size[0])), _has_grid(truth))
+    boxes = np.array([name.box_mm for name in truth.names]).reshape(-1, 2, 2)
+    centres = to_image(truth.geometry, boxes.mean(1)).astype(np.float32)
+    knots = _knots(truth, (size[1], size[0]))
+    return Plate(small, names, masks, knots, _has_grid(truth), centres)
 
 
 def _maps(truth: PageTruth, shape: tuple[int, int]) -> tuple[U8, U8]:
@@ -248,6 +255,9 @@ def cut_crop(
     angle = np.deg2rad(rng.normal(0.0, 4.0))
     reach = 0.5 * n / zoom
     centre = np.array([_centre(rng, side, reach) for side in (width, height)])
+    if len(plate.centres) and rng.random() < settings.named:
+        name = plate.centres[rng.integers(len(plate.centres))]
+        centre = name + rng.uniform(-0.7, 0.7, 2) * reach
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / zoom
     matrix = turn @ _laid(turns, mirrored)
     offset = centre - matrix @ np.full(2, (n - 1) / 2)

@@ -16,18 +16,20 @@ class PageLossConfig:
     """Weights of the parts, and of what is rare against what is common.
 
     Attributes:
-        trace, names, page, marks, phase, turn: Of traces, lead names, paper, pulses and ticks,
-            lattice phase, orientation.
+        trace, names, leads, page, marks, phase, turn: Of traces, whether a lead name is there,
+            which one it is (over the cells of names alone), paper, pulses and ticks, lattice phase,
+            orientation.
         trace_weight, name_weight, mark_weight: Of a cell that holds the thing against one that
             does not.
     """
 
     trace: float = 1.0
-    names: float = 3.0
+    names: float = 2.0
+    leads: float = 0.3
     page: float = 0.3
     marks: float = 0.5
     phase: float = 1.0
-    turn: float = 0.3
+    turn: float = 0.4
     trace_weight: float = 3.0
     name_weight: float = 10.0
     mark_weight: float = 5.0
@@ -60,7 +62,7 @@ def page_loss(
     """Return the weighted sum and its parts."""
     parts = {
         "trace": _mask_loss(reading.trace_logit, targets.trace, config.trace_weight),
-        "names": _name_loss(reading.name_logit, targets.names, config.name_weight),
+        **_name_losses(reading.name_logit, targets.names, config.name_weight),
         "page": _mask_loss(reading.page_logit, targets.page, 1.0),
         "marks": _mask_loss(reading.pulse_logit, targets.pulse, config.mark_weight)
         + _mask_loss(reading.separator_logit, targets.separator, config.mark_weight),
@@ -76,9 +78,18 @@ def _mask_loss(logit: Tensor, wanted: Tensor, weight: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logit, wanted.float(), pos_weight=factor)
 
 
-def _name_loss(logit: Tensor, wanted: Tensor, weight: float) -> Tensor:
-    """Return the cross entropy per cell; zero where no cell counts."""
-    entropy = F.cross_entropy(logit, wanted.clamp(min=0), reduction="none")
+def _name_losses(logit: Tensor, wanted: Tensor, weight: float) -> dict[str, Tensor]:
+    """Return the cross entropies of "a name" and of "which lead"; zero where no cell counts.
+
+    One cross entropy over all classes would hardly tell leads apart: few cells hold a name.
+    """
+    some = logit[:, 1:].logsumexp(1) - logit[:, 0]
+    named = (wanted > 0).float()
     counts = (wanted >= 0).float()
-    share = torch.where(wanted > 0, weight, 1.0) * counts
-    return (entropy * share).sum() / counts.sum().clamp(min=1.0)
+    factor = torch.tensor(weight, device=logit.device)
+    there = F.binary_cross_entropy_with_logits(some, named, pos_weight=factor, reduction="none")
+    which = F.cross_entropy(logit[:, 1:], (wanted - 1).clamp(min=0), reduction="none")
+    return {
+        "names": (there * counts).sum() / counts.sum().clamp(min=1.0),
+        "leads": (which * named).sum() / named.sum().clamp(min=1.0),
+    }

@@ -42,7 +42,7 @@ class PageNetConfig:
     """
 
     cell: int = 4
-    channels: tuple[int, ...] = (48, 64, 80, 96, 96)
+    channels: tuple[int, ...] = (48, 64, 96, 128)
     long_side_px: int = 1152
 
     def __post_init__(self) -> None:

@@ -52,7 +52,7 @@ class RunConfig:
     """How long and how fast a network is trained.
 
     Attributes:
-        steps: Optimizer steps; 0 plans them from `budget_s`.
+        steps: Optimizer steps, also for a run that goes on; 0 plans them from `budget_s`.
         budget_s: Time for the whole run.
         batch: Samples per step.
         rate: Peak learning rate; it rises over `warmup` and falls over `anneal` (shares of the
@@ -304,6 +304,8 @@ class _Run:
                 code="checkpoint",
             )
         self._take(state)
+        # More or fewer steps than planned are no other run; the rate follows the new length.
+        self.n_steps = self.config.steps or self.n_steps
 
     def export(self, out: Path) -> None:
         """Write the averaged network with its card."""

@@ -26,7 +26,8 @@ class PageReaderConfig(RunConfig):
         net, loss, pages: Network, loss and pages.
     """
 
-    batch: int = 4
+    batch: int = 16
+    average: float = 0.998
     net: PageNetConfig = field(default_factory=PageNetConfig)
     loss: PageLossConfig = field(default_factory=PageLossConfig)
     pages: PageSceneSettings = field(default_factory=PageSceneSettings)
