@@ -58,7 +58,8 @@ def paper_mask(background: np.ndarray) -> np.ndarray:
     Only dark areas that reach the picture's border are surroundings: a shadow in the middle of a
     page is paper.
     """
-    level = cv2.resize(background.mean(-1), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    mean = (background[..., 0] + background[..., 1] + background[..., 2]) / 3
+    level = cv2.resize(mean, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     dark = (level < 0.45 * float(np.percentile(level, 75))).astype(np.uint8)
     _, regions = cv2.connectedComponents(dark)
     border = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
 import scipy.fft
 from scipy.ndimage import map_coordinates, maximum_filter1d, median_filter
 
+from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.errors import GridNotFound
 from cinc_ecg.types import FloatArray
 
@@ -203,14 +205,14 @@ def _best_channel(
 ) -> FloatArray:
     """Choose the colour channel, or their mean, with the strongest combs in the middle tile."""
     y, x, side = corners[len(corners) // 2]
+    tile = density[y : y + side, x : x + side]
+
+    def height(weights: FloatArray) -> float:
+        power = spectra.power(clip_ink(through(tile, weights)))
+        return sum(_direction(power, around, 45.0)[2] for around in (0.0, 90.0))
+
     choices = [np.eye(3)[k] for k in range(3)] + [np.full(3, 1 / 3)]
-    heights = []
-    for weights in choices:
-        power = spectra.power(
-            clip_ink((density[y : y + side, x : x + side] @ weights).astype(np.float32))
-        )
-        heights.append(sum(_direction(power, around, 45.0)[2] for around in (0.0, 90.0)))
-    return choices[int(np.argmax(heights))]
+    return choices[int(np.argmax(side_by_side(height, choices)))]
 
 
 def find_grid(density: np.ndarray, mask: np.ndarray) -> GridSeed:
@@ -234,15 +236,11 @@ def find_grid(density: np.ndarray, mask: np.ndarray) -> GridSeed:
         )
     spectra = _Spectra()
     channel = _best_channel(density, corners, spectra)
-    detail = clip_ink((density @ channel).astype(np.float32))
+    detail = clip_ink(through(density, channel))
     detail[~mask] = 0
     best: GridSeed | None = None
     for side in _TILE_SIDES_PX:
-        readings = []
-        for y, x, size in _tile_corners(mask, side):
-            power = spectra.power(detail[y : y + size, x : x + size])
-            pair = _families(power)
-            readings.append((np.array([x, y]) + (size - 1) / 2, pair))
+        readings = side_by_side(partial(_read_tile, detail, spectra), _tile_corners(mask, side))
         seed = _pool(readings, channel, max(mask.shape)) if readings else None
         if seed is not None and (best is None or seed.strength > best.strength):
             best = seed
@@ -251,6 +249,21 @@ def find_grid(density: np.ndarray, mask: np.ndarray) -> GridSeed:
     if best is None or best.strength < _MIN_STRENGTH:
         raise GridNotFound("no grid lines were found in two directions; is this graph paper?")
     return _rescaled(best, scale)
+
+
+def _read_tile(detail: FloatArray, spectra: _Spectra, corner: tuple[int, int, int]) -> tuple:
+    """Return a tile's middle and its two line families."""
+    y, x, size = corner
+    pair = _families(spectra.power(detail[y : y + size, x : x + size]))
+    return np.array([x, y]) + (size - 1) / 2, pair
+
+
+def through(density: np.ndarray, channel: FloatArray) -> FloatArray:
+    """Return (H, W) float32, the density of (H, W, 3) weighted by the channel's three numbers."""
+    lone = np.flatnonzero(channel)
+    if len(lone) == 1 and channel[lone[0]] == 1.0:
+        return np.array(density[..., lone[0]], np.float32)
+    return np.asarray((density @ channel).astype(np.float32))
 
 
 def seed_from_waves(density: np.ndarray, mask: np.ndarray, waves: Sequence[TileGrid]) -> GridSeed:

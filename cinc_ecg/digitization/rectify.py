@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 from scipy.ndimage import binary_closing, label
 
-from cinc_ecg.digitization.grid import GridSeed, clip_ink
+from cinc_ecg.digitization.grid import GridSeed, clip_ink, through
 from cinc_ecg.digitization.phase import PhaseError, demodulate, demodulated
 from cinc_ecg.digitization.plane_map import PlaneMap, n_terms, robust_fit, terms
+from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.errors import GridNotFound
 from cinc_ecg.types import FloatArray, PageGeometry
 
@@ -36,6 +37,8 @@ _MIN_CONTRAST = 1.6
 #: Scales of pictures that can be read at all; outside, the map has gone astray.
 _PX_PER_MM = (0.7, 120.0)
 _MOST_ANISOTROPY = 4.0
+#: Triples of tiles that are tried for the first map.
+_TRIPLES = 300
 
 
 def seed_map(seed: GridSeed, shape: tuple[int, int]) -> PlaneMap:
@@ -65,21 +68,13 @@ def _integrate(centres: FloatArray, slopes: FloatArray, weights: FloatArray) -> 
     if n >= 4:
         rng = np.random.default_rng(0)
         size = np.linalg.norm(typical)
-        for _ in range(300):
-            pick = rng.choice(n, 3, replace=False)
-            solution = robust_fit(
-                design[pick].reshape(-1, 5),
-                slopes[pick].ravel(),
-                np.ones(6),
-                ridge=1e-4,
-                free=2,
-                rounds=1,
-            )
-            if np.abs(solution[2:]).max() > 0.3 * size:  # no camera sees paper bent like that
-                continue
-            residual = np.linalg.norm(slopes - design @ solution, axis=1)
-            if np.median(residual) < np.median(best):
-                best = residual
+        picks = np.array([rng.choice(n, 3, replace=False) for _ in range(_TRIPLES)])
+        solutions = _exact_fits(design[picks].reshape(_TRIPLES, 6, 5), slopes[picks].reshape(-1, 6))
+        # No camera sees paper bent more.
+        solutions = solutions[np.abs(solutions[:, 2:]).max(axis=1) <= 0.3 * size]
+        fields = np.einsum("nij,sj->sni", design, solutions)
+        residuals = np.concatenate([best[None], np.linalg.norm(slopes - fields, axis=-1)])
+        best = residuals[np.median(residuals, axis=1).argmin()]
     keep = best <= max(3.0 * float(np.median(best)), 0.004 * float(np.linalg.norm(typical)))
     ridge = 0.003 if keep.sum() >= 4 else 10.0
     repeated = np.repeat(weights[keep], 2)
@@ -88,19 +83,31 @@ def _integrate(centres: FloatArray, slopes: FloatArray, weights: FloatArray) -> 
     )
 
 
+def _exact_fits(designs: FloatArray, targets: FloatArray) -> FloatArray:
+    """Solve (s, 6, 5) small systems at once by least squares; curvature is shrunk a little."""
+    penalty = np.zeros((len(designs), 5, 5))
+    shrink = 1e-4 * (designs**2).sum((1, 2)) / 5.0
+    penalty[:, range(5), range(5)] = 1e-9
+    penalty[:, range(2, 5), range(2, 5)] += shrink[:, None]
+    turned = designs.transpose(0, 2, 1)
+    solved = np.linalg.solve(turned @ designs + penalty, turned @ targets[..., None])
+    return np.asarray(solved[..., 0])
+
+
 def _grid_mask(
     detail: FloatArray, mask: np.ndarray, plane: PlaneMap, period_mm: float
 ) -> np.ndarray:
     """True where lines of both families are seen: the printed area without its surroundings."""
-    seen = None
-    for axis in (0, 1):
+
+    def shown(axis: int) -> np.ndarray:
         field, usable, _ = demodulated(detail, mask, plane, axis, period_mm)
         amplitude = np.abs(field)
         strong = float(np.percentile(amplitude[usable > 0.4], 80))
-        here = (amplitude > _SEEN * strong) & (usable > 0.2)
-        seen = here if seen is None else seen & here
-    assert seen is not None
-    seen = _hull(binary_closing(seen, iterations=3))
+        here: np.ndarray = (amplitude > _SEEN * strong) & (usable > 0.2)
+        return here
+
+    across, down = side_by_side(shown, (0, 1))
+    seen = _hull(binary_closing(across & down, iterations=3))
     height, width = mask.shape
     block = height // seen.shape[0] if seen.shape[0] else 1
     full = np.zeros((height, width), bool)
@@ -170,8 +177,8 @@ def _lock(
     unwrap: bool = False,
 ) -> tuple[PlaneMap, float]:
     """One round: demodulate both families at a period and take the error out of the map."""
-    updates, rms = [], []
-    for axis in (0, 1):
+
+    def update(axis: int) -> tuple[int, FloatArray, float]:
         error = demodulate(detail, mask, plane, axis, period_mm, unwrap=unwrap)
         if error is None:
             raise GridNotFound(
@@ -180,11 +187,12 @@ def _lock(
         degree, solution, remainder = _choose_degree(error, plane, max_degree)
         column = np.zeros((n_terms(degree), 2))
         column[:, axis] = solution
-        updates.append((degree, column))
-        rms.append(remainder)
-    for degree, column in updates:
-        plane = plane.plus(degree, column)
-    return plane, max(rms)
+        return degree, column, remainder
+
+    updates, locked = side_by_side(update, (0, 1)), plane
+    for degree, column, _ in updates:
+        locked = locked.plus(degree, column)
+    return locked, max(remainder for _, _, remainder in updates)
 
 
 def _harmonics(
@@ -199,15 +207,19 @@ def _harmonics(
     window = slice(top, height - top), slice(left, width - left)
     detail, mask = detail[window], mask[window]
     plane = replace(plane, centre_px=plane.centre_px - (left, top))
+
+    def amplitude(axis: int, order: float) -> float | None:
+        error = demodulate(detail, mask, plane, axis, period_mm / order, unwrap=False)
+        return error.amplitude if error else None
+
+    orders = (1, 2, 3, 4, 5) if period_mm == 5.0 else (1,)
+    wanted = [(axis, order + beside) for order in orders for axis in (0, 1) for beside in (0, 0.5)]
+    known = dict(zip(wanted, side_by_side(amplitude, *zip(*wanted, strict=True)), strict=True))
     found = []
-    for order in (1, 2, 3, 4, 5) if period_mm == 5.0 else (1,):
-        amplitudes, contrasts = [], []
-        for axis in (0, 1):
-            on = demodulate(detail, mask, plane, axis, period_mm / order, unwrap=False)
-            off = demodulate(detail, mask, plane, axis, period_mm / (order + 0.5), unwrap=False)
-            amplitudes.append(on.amplitude if on else 0.0)
-            contrasts.append(on.amplitude / max(off.amplitude, 1e-9) if on and off else 0.0)
-        found.append((order, min(amplitudes), min(contrasts)))
+    for order in orders:
+        pairs = [(known[axis, order], known[axis, order + 0.5]) for axis in (0, 1)]
+        contrasts = [on / max(off, 1e-9) if on and off is not None else 0.0 for on, off in pairs]
+        found.append((order, min(on or 0.0 for on, _ in pairs), min(contrasts)))
     return found
 
 
@@ -229,7 +241,7 @@ def fit_geometry(
     Raises:
         GridNotFound: The phase cannot be followed.
     """
-    detail = clip_ink((density @ seed.channel).astype(np.float32))
+    detail = clip_ink(through(density, seed.channel))
     detail[~mask] = 0
     plane = seed_map(seed, density.shape[:2])
     harmonics = _harmonics(detail, mask, plane, seed.period_mm)
