@@ -3,7 +3,8 @@
 Small print joins its letters, and serif faces differ in every glyph; but only a handful of phrases
 state a speed or a gain, and as wholes they are far apart. Each stretch of words is compared with
 all of them in all faces; phrases with another number or unit, and phrases that say something else,
-are the rivals that a reading must beat.
+are the rivals that a reading must beat. A speed and a gain beside each other on one line vouch for
+each other: then the speed may be less clear. (A gain may not: pulses tell it better.)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cinc_ecg.digitization.calibration_text import Kind, ScaleText
+from cinc_ecg.digitization.calibration_text import GAINS, SPEEDS, Kind, ScaleText
 from cinc_ecg.digitization.glyphs import FACES, FloatMap, has, render_once
 from cinc_ecg.digitization.mark_ink import MarkInk
 from cinc_ecg.digitization.mark_words import LETTER_MM, Piece, group_words, letters_of, with_dots
@@ -51,6 +52,11 @@ _ASPECT = (1.9, 9.0)
 #: How like a phrase a stretch must be, and by how much more than to any rival.
 _MIN_LIKENESS = 0.7
 _MARGIN = 0.04
+#: The same for a speed beside a gain; rivals are then the other values of devices alone.
+_PAIR_LIKENESS, _PAIR_MARGIN = 0.55, 0.05
+#: Phrases of one line overlap by this share of their height, which differs by no more than this
+#: factor, and lie at most so many heights apart.
+_SAME_LINE, _SAME_HEIGHT, _SAME_PLACE = 0.7, 1.35, 25.0
 #: Words of one phrase are this close (of the letters' height), and at most so many.
 _WORD_GAP, _PHRASE_GAP, _MOST_WORDS = 0.28, 1.1, 2
 #: A phrase keeps this distance from what stands before it.
@@ -58,6 +64,7 @@ _CLEAR = 0.4
 
 
 _Phrase = tuple[Kind | None, float, str]
+_Box = tuple[int, int, int, int]
 
 
 @lru_cache(maxsize=1)
@@ -107,10 +114,75 @@ def match_phrases(marks: MarkInk, pieces: Sequence[Piece]) -> list[ScaleText]:
         rival = float(row[meaning != meaning[best]].max())
         if kind is not None and score > _MIN_LIKENESS and score - rival > _MARGIN:
             found.append(ScaleText(text, kind, value, round(score, 3), marks.box_mm(box)))
+    if not any(text.kind == "speed" for text in found):
+        found += _pairs(marks, stretches, likeness)
     return sorted(found, key=lambda t: -t.score)
 
 
-def _stretches(pieces: Sequence[Piece], px_per_mm: float) -> Iterator[tuple[int, int, int, int]]:
+def _pairs(marks: MarkInk, stretches: Sequence[_Box], likeness: FloatMap) -> list[ScaleText]:
+    """Return the clearest speed that stands on one line with a gain, or nothing."""
+    readings: dict[Kind, list[tuple[_Box, ScaleText]]] = {"speed": [], "gain": []}
+    for box, row in zip(stretches, likeness, strict=True):
+        reading = _device_value(row, marks.box_mm(box))
+        if reading is not None:
+            readings[reading.kind].append((box, reading))
+    vouched = [
+        speed
+        for speed_box, speed in readings["speed"]
+        if any(_on_one_line(speed_box, gain_box) for gain_box, _ in readings["gain"])
+    ]
+    return sorted(vouched, key=lambda speed: -speed.score)[:1]
+
+
+def _device_value(row: FloatMap, box_mm: tuple[float, float, float, float]) -> ScaleText | None:
+    """Return the value that a stretch states, if it is a usual one and clear among the devices'."""
+    phrases, _, _ = _templates()
+    unit = _unit(phrases[int(np.argmax(row))])
+    if unit is None:
+        return None
+    rows = _rows_of(unit)
+    first, second = sorted(rows, key=lambda value: -float(row[rows[value]].max()))[:2]
+    best = int(rows[first][np.argmax(row[rows[first]])])
+    kind, score = phrases[best][0], float(row[best])
+    rival = float(row[rows[second]].max())
+    if kind is None or score < _PAIR_LIKENESS or score - rival < _PAIR_MARGIN:
+        return None
+    return ScaleText(phrases[best][2], kind, first, round(score, 3), box_mm)
+
+
+def _unit(phrase: _Phrase) -> Kind | None:
+    """Return what the unit of a phrase with a number says it is."""
+    if not phrase[1]:
+        return None
+    return "speed" if phrase[2].endswith(_SPEED_UNITS) else "gain"
+
+
+@lru_cache(maxsize=2)
+def _rows_of(kind: Kind) -> dict[float, NDArray[np.intp]]:
+    """Return the templates of each value that devices have."""
+    phrases, _, _ = _templates()
+    values = SPEEDS if kind == "speed" else GAINS
+    rows = {
+        value: np.array(
+            [k for k, p in enumerate(phrases) if _unit(p) == kind and p[1] == value], int
+        )
+        for value in values
+    }
+    return {value: numbers for value, numbers in rows.items() if len(numbers)}
+
+
+def _on_one_line(a: _Box, b: _Box) -> bool:
+    heights = a[3] - a[1], b[3] - b[1]
+    over = min(a[3], b[3]) - max(a[1], b[1])
+    apart = max(a[0], b[0]) - min(a[2], b[2])
+    return (
+        over > _SAME_LINE * max(heights)
+        and max(heights) < _SAME_HEIGHT * min(heights)
+        and 0 < apart < _SAME_PLACE * max(heights)
+    )
+
+
+def _stretches(pieces: Sequence[Piece], px_per_mm: float) -> Iterator[_Box]:
     """Yield the pixel boxes of words and of neighbouring words that may be a phrase."""
     dots = [p for p in pieces if p.height < LETTER_MM[0] * px_per_mm]
     for line in group_words(letters_of(pieces, px_per_mm), _PHRASE_GAP):

@@ -44,6 +44,17 @@ def test_joined_letters_are_read_as_whole_phrases(text):
         assert found
 
 
+@pytest.mark.parametrize("face", ["STIXGeneral", "STIXGeneralItalic"])
+@pytest.mark.parametrize("speed", ["25mm/s", "50 mm/s"])
+def test_a_gain_on_the_same_line_vouches_for_a_doubtful_speed(face, speed):
+    font = ImageFont.truetype(str(font_path(face)), 3 * K * 1.45)
+    page = page_with(f"{speed}     10mm/mV", font=font)
+    assert ("speed", float(speed[:2])) in values(find_calibration_text(page, K))
+    for texts in ([speed], [speed, "10mm/mV"], [f"{speed}     56 yrs"]):
+        found = values(find_calibration_text(page_with(*texts, font=font), K))
+        assert ("speed", float(speed[:2])) not in found
+
+
 @pytest.mark.parametrize("text", ["125mm/s", "2.5mm/mV", "15 mm/s", "30mm/mV", "12.5 mm", "25 ms"])
 def test_unusual_phrases_are_no_usual_ones(text):
     assert match_phrases(*pieces_of(page_with(text))) == []
