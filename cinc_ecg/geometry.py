@@ -14,6 +14,9 @@ from scipy.interpolate import BSpline, RectBivariateSpline
 
 from cinc_ecg.types import FloatArray, PageGeometry
 
+#: Source columns and rows in pixels, float32, both of the size of the result.
+PixelMap = tuple[np.ndarray, np.ndarray]
+
 _NEWTON_STEPS = 20
 _NEWTON_TOLERANCE_MM = 1e-5
 
@@ -191,10 +194,36 @@ def warp_box(
     Returns:
         The rectified pixels, and a bool mask that is False outside the picture.
     """
-    map_x, map_y = (m.astype(np.float32) for m in warp_map(geometry, box_mm, px_per_mm))
-    pixels = cv2.remap(
-        image, map_x, map_y, interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=border
+    place = pixel_map(geometry, box_mm, px_per_mm)
+    return warp_through(image, place, interpolation=interpolation, border=border), inside(
+        image, place
     )
-    height, width = image.shape[:2]
-    valid = (map_x >= -0.5) & (map_x <= width - 0.5) & (map_y >= -0.5) & (map_y <= height - 0.5)
-    return pixels, valid
+
+
+def pixel_map(
+    geometry: PageGeometry, box_mm: tuple[float, float, float, float], px_per_mm: float
+) -> PixelMap:
+    """Return `warp_map` as OpenCV takes it, for several pictures of one size (`warp_through`)."""
+    map_x, map_y = warp_map(geometry, box_mm, px_per_mm)
+    return map_x.astype(np.float32), map_y.astype(np.float32)
+
+
+def warp_through(
+    image: np.ndarray,
+    place: PixelMap,
+    *,
+    interpolation: int = cv2.INTER_LANCZOS4,
+    border: tuple[int, int, int] = (255, 255, 255),
+) -> np.ndarray:
+    """Take a picture's pixels at the places of a map; arguments as in `warp_box`."""
+    return cv2.remap(
+        image, *place, interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=border
+    )
+
+
+def inside(image: np.ndarray, place: PixelMap) -> np.ndarray:
+    """Return a bool mask of the places of a map that lie in the picture."""
+    (height, width), (map_x, map_y) = image.shape[:2], place
+    return np.asarray(
+        (map_x >= -0.5) & (map_x <= width - 0.5) & (map_y >= -0.5) & (map_y <= height - 0.5)
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import cv2
 import numpy as np
@@ -101,15 +103,12 @@ def group_words(pieces: Sequence[Piece], max_gap: float = 0.45) -> list[Word]:
             i = parent[i]
         return i
 
+    starts, heights = [p.x0 for p in pieces], [p.height for p in pieces]
     for i, left in enumerate(pieces):
-        for j in range(i + 1, len(pieces)):
-            right = pieces[j]
-            taller = max(left.height, right.height)
-            if (
-                right.x0 - left.x1 > max_gap * 40 + 14
-            ):  # sorted by x0: nothing further right can join
-                break
-            if right.x0 - left.x1 <= max_gap * taller and _same_line(left, right):
+        # Sorted by x0: nothing further right can join.
+        for j in range(i + 1, bisect_right(starts, left.x1 + max_gap * 40 + 14)):
+            gap = starts[j] - left.x1
+            if gap <= max_gap * max(heights[i], heights[j]) and _same_line(left, pieces[j]):
                 parent[root(j)] = root(i)
     groups: dict[int, list[Piece]] = {}
     for i, piece in enumerate(pieces):
@@ -132,7 +131,7 @@ def text_lines(pieces: Sequence[Piece], *, least: int = 4) -> list[tuple[int, in
 
 def with_dots(run: Sequence[Piece], dots: Sequence[Piece]) -> list[Piece]:
     """Add the dots and commas that stand on the run's base line between its letters."""
-    base, tall = float(np.median([p.y1 for p in run])), max(p.height for p in run)
+    base, tall = float(median([p.y1 for p in run])), max(p.height for p in run)
     inside = [
         dot
         for dot in dots

@@ -43,7 +43,15 @@ def read_marks(
             at page position `origin_mm + (c, r) / px_per_mm`; 6 to 8 px/mm serve best.
     """
     darkness = page_darkness(page, px_per_mm, origin_mm=origin_mm)
-    letters, strokes = darkness.ink(), darkness.ink(STROKE_REACH_MM)
+    return marks_on(darkness.ink(), darkness.ink(STROKE_REACH_MM))
+
+
+def marks_on(letters: MarkInk, strokes: MarkInk) -> PageMarks:
+    """Read the marks of a page whose ink is known, as `read_marks` does.
+
+    Args:
+        letters, strokes: The page's ink with the usual reach and with `STROKE_REACH_MM`.
+    """
     pieces = find_pieces(letters)
     uprights = upright_strokes(strokes, text_lines(letters_of(pieces, letters.px_per_mm)))
     pulses = find_pulses(strokes, uprights)

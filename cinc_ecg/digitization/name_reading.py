@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from statistics import median
 
 import numpy as np
 
@@ -82,8 +84,8 @@ def _spelt(word: Word, text: str, table: FloatMap) -> Reading | None:
     caps = [
         p for p, glyph in zip(word.pieces, text, strict=True) if glyph != "a" and glyph not in "rlf"
     ]
-    cap = float(np.median([p.height for p in caps]))
-    base = float(np.median([p.y1 for p in caps]))
+    cap = float(median([p.height for p in caps]))
+    base = float(median([p.y1 for p in caps]))
     tolerance = max(0.16 * cap, 1.6)
     for piece, glyph in zip(word.pieces, text, strict=True):
         small = glyph in "ar"
@@ -101,9 +103,14 @@ def _spelt(word: Word, text: str, table: FloatMap) -> Reading | None:
 
 def _rival(row: FloatMap, glyph: str) -> float:
     """Return the likeness of the best glyph that is not a look-alike of `glyph`."""
+    return float(row[_others(glyph)].max())
+
+
+@lru_cache(maxsize=128)
+def _others(glyph: str) -> list[int]:
+    """Return the places in the alphabet of all glyphs that do not look like one."""
     alike = next((group for group in _ALIKE if glyph in group), glyph)
-    others = [i for i, other in enumerate(ALPHABET) if other not in alike]
-    return float(row[others].max())
+    return [i for i, other in enumerate(ALPHABET) if other not in alike]
 
 
 def _read_whole(word: Word, row: FloatMap) -> Reading | None:

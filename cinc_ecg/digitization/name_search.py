@@ -29,12 +29,16 @@ class DrawnName:
         off: (n_glyphs, h, w) weights of the paper around each glyph, sum 1.
         pad: Margin of the maps around the ink box.
         box: Ink box (width, height) in pixels.
+        whole: (h, w) ink less paper, the mean over the glyphs.
+        glyphs: (h * w, n_glyphs) ink less paper.
     """
 
     on: FloatMap
     off: FloatMap
     pad: int
     box: tuple[int, int]
+    whole: FloatMap
+    glyphs: FloatMap
 
 
 @lru_cache(maxsize=2048)
@@ -61,7 +65,10 @@ def drawn_name(text: str, face: str, cap_px: int) -> DrawnName:
         on.append(glyph_ink[cut] / max(float(glyph_ink.sum()), 1e-6))
         off.append(around[cut])
     size = (columns.stop - columns.start, rows.stop - rows.start)
-    return DrawnName(np.stack(on), np.stack(off).astype(np.float32), pad, size)
+    inked, bare = np.stack(on), np.stack(off).astype(np.float32)
+    balance = inked - bare
+    glyphs = balance.reshape(len(balance), -1).T
+    return DrawnName(inked, bare, pad, size, balance.mean(axis=0), glyphs)
 
 
 def _dilate(ink: FloatMap, size: int) -> FloatMap:
@@ -92,7 +99,7 @@ def saturate(ink: FloatMap) -> FloatMap:
 
 def agreement_map(ink: FloatMap, name: DrawnName) -> FloatMap:
     """Return the mean agreement with the padded top-left corner of the name at every pixel."""
-    kernel = (name.on - name.off).mean(axis=0)
+    kernel = name.whole
     if ink.shape[0] < kernel.shape[0] or ink.shape[1] < kernel.shape[1]:
         return np.full((1, 1), -1.0, np.float32)
     return np.asarray(cv2.matchTemplate(ink, kernel, cv2.TM_CCORR), np.float32)
@@ -141,10 +148,8 @@ def _glyph_agreement(ink: FloatMap, name: DrawnName, left: int, top: int) -> tup
     part = ink[max(top - 1, 0) : top + h + 1, max(left - 1, 0) : left + w + 1]
     oy, ox = (1 if top < 1 else 0), (1 if left < 1 else 0)
     padded[oy : oy + part.shape[0], ox : ox + part.shape[1]] = part
-    shifts = np.lib.stride_tricks.sliding_window_view(padded, (h, w)).reshape(9, -1)
-    return tuple(
-        float(v) for v in (shifts @ (name.on - name.off).reshape(len(name.on), -1).T).max(0)
-    )
+    shifts = np.stack([padded[y : y + h, x : x + w] for y in range(3) for x in range(3)])
+    return tuple((shifts.reshape(9, -1) @ name.glyphs).max(0).tolist())
 
 
 @lru_cache(maxsize=4096)
@@ -183,9 +188,15 @@ def rank_last_glyph(
     return sorted(ranked, reverse=True)
 
 
+@lru_cache(maxsize=2048)
+def _framed(text: str, face: str, cap: int) -> FloatMap:
+    """Draw a word with three pixels of paper around it."""
+    return np.pad(render(text, face, cap), 3)
+
+
 def word_likeness(ink: FloatMap, corner: tuple[int, int], text: str, face: str, cap: int) -> float:
     """Return the correlation of a drawn word with the ink near the corner of its box."""
-    word = np.pad(render(text, face, cap), 3)
+    word = _framed(text, face, cap)
     x0, y0 = max(corner[0] - 7, 0), max(corner[1] - 7, 0)
     crop = ink[y0 : y0 + word.shape[0] + 8, x0 : x0 + word.shape[1] + 8]
     if crop.shape[0] < word.shape[0] or crop.shape[1] < word.shape[1]:

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from cinc_ecg.digitization.mark_ink import STROKE_REACH_MM, MarkInk, page_darkness
-from cinc_ecg.digitization.marks import PageMarks, read_marks
+from cinc_ecg.digitization.marks import PageMarks, marks_on
 from cinc_ecg.digitization.rows import Row, find_rows
 from cinc_ecg.digitization.seen import rows_with_seen
-from cinc_ecg.geometry import warp_box
+from cinc_ecg.geometry import PixelMap, inside, pixel_map, warp_through
 from cinc_ecg.types import Orientation, PageEvidence, PageGeometry
 
 #: Resolution of the rectified page on which rows and marks are read.
@@ -127,18 +127,20 @@ def _read(
     upright = turned(geometry, orientation.quarter_turns, orientation.mirrored)
     scale = _scale(upright)
     extent = upright.extent_mm
-    page, valid = warp_box(pixels, upright, extent, scale, interpolation=cv2.INTER_CUBIC)
+    place = pixel_map(upright, extent, scale)
+    page, valid = warp_through(pixels, place, interpolation=cv2.INTER_CUBIC), inside(pixels, place)
     grid = valid
     if evidence.page_mask is not None:
-        valid = valid & _warped(evidence.page_mask, upright, scale)
+        valid = valid & _warped(evidence.page_mask, place)
     if evidence.grid_mask is not None:
-        grid = _warped(evidence.grid_mask, upright, scale)
+        grid = _warped(evidence.grid_mask, place)
         # Text may stand beside the grid, but what lies far from it is not the page.
         valid = valid & _grown(grid, _TEXT_REACH_MM, scale)
     page = _blank_outside(page, valid, scale)
     origin = (extent[0], extent[1])
-    strokes = page_darkness(page, scale, origin_mm=origin).ink(STROKE_REACH_MM)
-    marks = read_marks(page, scale, origin_mm=origin)
+    darkness = page_darkness(page, scale, origin_mm=origin)
+    strokes = darkness.ink(STROKE_REACH_MM)
+    marks = marks_on(darkness.ink(), strokes)
     printed = _at_resolution(_shrunk(valid & grid, 1.0, scale), strokes)
     rows = tuple(find_rows(strokes, printed, marks.pulses))
     if evidence.trace is not None:
@@ -146,16 +148,9 @@ def _read(
     return UprightPage(upright, page, scale, origin, orientation, rows, marks)
 
 
-def _warped(mask: np.ndarray, geometry: PageGeometry, scale: float) -> np.ndarray:
-    flat, _ = warp_box(
-        mask.astype(np.uint8),
-        geometry,
-        geometry.extent_mm,
-        scale,
-        interpolation=cv2.INTER_NEAREST,
-        border=(0, 0, 0),
-    )
-    return flat > 0
+def _warped(mask: np.ndarray, place: PixelMap) -> np.ndarray:
+    flat = mask.astype(np.uint8)
+    return warp_through(flat, place, interpolation=cv2.INTER_NEAREST, border=(0, 0, 0)) > 0
 
 
 def _square(reach_mm: float, px_per_mm: float) -> np.ndarray:
@@ -179,9 +174,11 @@ def _at_resolution(mask: np.ndarray, marks: MarkInk) -> np.ndarray:
 
 def _blank_outside(page: np.ndarray, valid: np.ndarray, px_per_mm: float) -> np.ndarray:
     """Fill everything off the paper, and a rim of it, with the colour of the paper."""
-    inside = _shrunk(valid, 1.0, px_per_mm)
-    if inside.all():
+    kept = _shrunk(valid, 1.0, px_per_mm)
+    if kept.all():
         return page
     page = page.copy()
-    page[~inside] = np.percentile(page[inside][::7], 70, axis=0) if inside.any() else 255
+    sample = page.reshape(-1, 3)[np.flatnonzero(kept)[::7]]
+    colour = np.percentile(sample, 70, axis=0) if len(sample) else np.full(3, 255)
+    cv2.copyTo(np.full_like(page, colour.astype(np.uint8)), (~kept).astype(np.uint8), page)
     return page

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from statistics import median
 
 import cv2
 import numpy as np
@@ -187,7 +188,7 @@ def _stretches(pieces: Sequence[Piece], px_per_mm: float) -> Iterator[_Box]:
     dots = [p for p in pieces if p.height < LETTER_MM[0] * px_per_mm]
     for line in group_words(letters_of(pieces, px_per_mm), _PHRASE_GAP):
         words = _split(with_dots(line.pieces, dots))
-        tall = float(np.median([p.height for p in line.pieces]))
+        tall = float(median([p.height for p in line.pieces]))
         for first in range(len(words)):
             if first and words[first][0].x0 - words[first - 1][-1].x1 < _CLEAR * tall:
                 continue  # the end of a longer number
@@ -205,7 +206,7 @@ def _stretches(pieces: Sequence[Piece], px_per_mm: float) -> Iterator[_Box]:
 
 def _split(pieces: Sequence[Piece]) -> list[list[Piece]]:
     """Split a line, dots included, where the gap is wider than between letters of a word."""
-    tall = float(np.median([p.height for p in pieces]))
+    tall = float(median([p.height for p in pieces]))
     words: list[list[Piece]] = [[pieces[0]]]
     for piece in pieces[1:]:
         right = max(p.x1 for p in words[-1])
