@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cinc_ecg.errors import CardError, CincEcgError
 from cinc_ecg.io.images import read_pages
 from cinc_ecg.models.card import CARD_FILE
 from cinc_ecg.models.dx import DxModel, load_dx
-from cinc_ecg.models.readers import named_strip_reader
+from cinc_ecg.models.readers import load_strip_reader, named_strip_reader
 from cinc_ecg.types import (
     Diagnosis,
     Digitization,
@@ -33,6 +34,8 @@ from cinc_ecg.types import (
 _LOG = logging.getLogger(__name__)
 #: Sub-folder of the package's weights, and of a trained model, that holds the diagnosis model.
 DX_FOLDER = "dx"
+#: Sub-folder of a trained model that holds a fine-tuned strip reader; its name in the card.
+STRIP_FOLDER = "strips"
 #: What a Challenge card writes for the model that comes with the package.
 PACKAGED = f"packaged:{DX_FOLDER}"
 Digitize = Callable[[EcgImage], Digitization]
@@ -148,13 +151,18 @@ class Predictor:
 
         Args:
             folder: A model folder; None = the model that comes with the package.
-            digitize: Used instead of `digitize` of this module, which gives 500 Hz.
+            digitize: Used instead of `digitize` of this module, which gives 500 Hz and reads rows
+                with the folder's own strip reader where its card names one.
 
         Raises:
             CardError: card or weights are missing or damaged; the message names the file.
         """
-        where = dx_folder(None if folder is None else Path(folder))
-        return cls(load_dx(where), digitize or _digitize)
+        path = None if folder is None else Path(folder)
+        dx = load_dx(dx_folder(path))
+        if digitize is None and path is not None and _has_strip_reader(path):
+            reader = load_strip_reader(path / STRIP_FOLDER)
+            return cls(dx, partial(_digitize, strip_reader=reader))
+        return cls(dx, digitize or _digitize)
 
     def predict(self, paths: Iterable[Path | str]) -> list[Prediction]:
         """Read pictures; one that cannot be read becomes a prediction with a failure.
@@ -206,5 +214,11 @@ class Predictor:
         return self.dx.card.summary
 
 
-def _digitize(image: EcgImage) -> Digitization:
-    return digitize(image)
+def _has_strip_reader(folder: Path) -> bool:
+    """Tell whether a folder's card, which could be read before, names a strip reader of its own."""
+    card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    return bool(card.get("strip_reader") == STRIP_FOLDER)
+
+
+def _digitize(image: EcgImage, *, strip_reader: StripReader | str = "learned") -> Digitization:
+    return digitize(image, strip_reader=strip_reader)

@@ -11,6 +11,8 @@ from cinc_ecg.cli import app
 from cinc_ecg.data.labels import CHALLENGE_CLASSES, SUPERCLASSES
 from cinc_ecg.errors import CardError, GridNotFound
 from cinc_ecg.models.dx import load_dx
+from cinc_ecg.models.strip_card import save_strip_net
+from cinc_ecg.models.strip_net import StripNet, StripNetConfig
 from cinc_ecg.types import Diagnosis, Signal
 
 
@@ -108,6 +110,29 @@ def test_cards_that_cannot_be_used(tmp_path, text):
         (tmp_path / "card.json").write_text(text)
     with pytest.raises(CardError, match=r"card\.json"):
         inference.dx_folder(tmp_path)
+
+
+def test_a_model_folder_with_its_own_strip_reader_reads_with_it(
+    tmp_path, picture, monkeypatch, small_digitization
+):
+    save_strip_net(tmp_path / "strips", StripNet(StripNetConfig(channels=(8, 8), tail=8)), {}, {})
+    used = []
+
+    def digitize(image, *, strip_reader):
+        used.append(strip_reader)
+        return small_digitization
+
+    monkeypatch.setattr(inference, "digitize", digitize)
+    for name in ("strips", "learned"):
+        text = json.dumps({"classifier": None, "strip_reader": name})
+        (tmp_path / "card.json").write_text(text)
+        inference.Predictor.load(tmp_path).predict([picture])
+    assert used[0].net.config.channels == (8, 8)
+    assert used[1] == "learned"
+    (tmp_path / "card.json").write_text('{"classifier": null, "strip_reader": "strips"}')
+    (tmp_path / "strips" / "strip_reader.json").unlink()
+    with pytest.raises(CardError, match="strip_reader"):
+        inference.Predictor.load(tmp_path)
 
 
 @pytest.fixture
