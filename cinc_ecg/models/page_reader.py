@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cinc_ecg.digitization.orient import turned
 from cinc_ecg.digitization.read_page import light_paper, read_grid
 from cinc_ecg.errors import GridNotFound
-from cinc_ecg.geometry import to_page
+from cinc_ecg.geometry import densify, to_page
 from cinc_ecg.models.page_card import load_page_net
 from cinc_ecg.models.page_net import PageNet
 from cinc_ecg.models.page_sight import PageSight, SeenName, look
@@ -112,6 +112,8 @@ def names_mm(names: Sequence[SeenName], geometry: PageGeometry) -> tuple[LeadNam
     """Return names with their boxes in page mm."""
     if not names:
         return ()
+    if min(geometry.nodes_px.shape[:2]) < 3:  # too few nodes for a spline that has derivatives
+        geometry = densify(geometry, min(geometry.pitch_mm) / 4)
     corners = np.array(
         [[(n.box_px[i], n.box_px[j]) for i in (0, 2) for j in (1, 3)] for n in names]
     )

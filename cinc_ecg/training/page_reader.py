@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cinc_ecg.data.page_scene import PageCrop, PageFeed, PageSceneSettings
+from cinc_ecg.data.page_crop import PageCrop, PageFeed
+from cinc_ecg.data.page_scene import PageSceneSettings
 from cinc_ecg.data.signal_pool import SignalPool
 from cinc_ecg.models.page_card import save_page_net
 from cinc_ecg.models.page_loss import PageLossConfig, PageTargets, page_loss
