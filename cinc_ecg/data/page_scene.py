@@ -54,14 +54,14 @@ class PageSceneSettings:
         per_plate: Crops drawn per new plate.
     """
 
-    crop_px: int = 256
+    crop_px: int = 192
     long_side_px: int = 1152
     zoom: tuple[float, float] = (0.75, 1.4)
     severity: float = 0.8
-    upright: float = 0.6
-    named: float = 0.65
+    upright: float = 0.7
+    named: float = 0.8
     window: int = 64
-    per_plate: int = 40
+    per_plate: int = 60
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zoom", tuple(self.zoom))

@@ -25,7 +25,7 @@ class PageLossConfig:
 
     trace: float = 1.0
     names: float = 2.0
-    leads: float = 0.3
+    leads: float = 0.6
     page: float = 0.3
     marks: float = 0.5
     phase: float = 1.0

@@ -24,6 +24,8 @@ N_ORIENTATIONS = 8
 N_NAMES = 1 + len(LEADS)
 #: Traces are told at this many places per cell and axis.
 TRACE_PER_CELL = 2
+#: The stem begins on squares of this many pixels.
+_FINE = 2
 _PAPER, _SPREAD = 0.85, 0.25
 _COLOURS = 3
 _PHASES = 4
@@ -35,13 +37,15 @@ class PageNetConfig:
     """Size of the network.
 
     Attributes:
-        cell: Side in pixels of the squares that the first level takes as one position.
+        cell: Side in pixels of one position of the first level.
+        fine_channels: Features of the stem, at half the picture's resolution.
         channels: Features per level; each has half the resolution of the one before.
         long_side_px: Pictures are brought to this long side: a capital of 2.5 mm on a full page is
             then about 10 pixels high.
     """
 
     cell: int = 4
+    fine_channels: int = 24
     channels: tuple[int, ...] = (48, 64, 96, 128)
     long_side_px: int = 1152
 
@@ -76,7 +80,10 @@ class PageNet(UNet):
 
     def __init__(self, config: PageNetConfig = PageNetConfig()) -> None:
         widths, cell = config.channels, config.cell
-        super().__init__(cell * cell * _COLOURS, widths)
+        # Glyphs are ten pixels high: squares of 4 pixels, fit for strokes, would have to learn each
+        # of them sixteen times, once for every place within a square.
+        fine = _FINE * _FINE * _COLOURS
+        super().__init__(fine, widths, _stem(fine, config.fine_channels, widths[0], cell // _FINE))
         self.config = config
         self.marks = nn.Conv2d(widths[0], N_NAMES + len(_MASKS) + _PHASES, 1)
         self.trace = nn.Conv2d(widths[0], TRACE_PER_CELL**2, 1)
@@ -99,7 +106,7 @@ class PageNet(UNet):
         cell = self.config.cell
         x = (pixels - _PAPER) / _SPREAD
         pad = (0, -width % self.multiple, 0, -height % self.multiple)
-        x = F.pixel_unshuffle(F.pad(x, pad, mode="replicate"), cell)
+        x = F.pixel_unshuffle(F.pad(x, pad, mode="replicate"), _FINE)
         features, deepest = self.features(x.contiguous(memory_format=torch.channels_last))
         h, w = -(-height // cell), -(-width // cell)
         marks = self.marks(features)[..., :h, :w].float()
@@ -114,3 +121,15 @@ class PageNet(UNet):
         page, pulse, separator = masks.unbind(1)
         trace = trace[:, : TRACE_PER_CELL * h, : TRACE_PER_CELL * w]
         return PageReading(trace, names, page, pulse, separator, phase, turn)
+
+
+def _stem(n_in: int, fine: int, n_out: int, stride: int) -> nn.Sequential:
+    """Return three convolutions, of which the second shrinks the map by `stride`."""
+    layers: list[nn.Module] = []
+    for a, b, step in ((n_in, fine, 1), (fine, n_out, stride), (n_out, n_out, 1)):
+        layers += [
+            nn.Conv2d(a, b, 3, step, padding=1, bias=False),
+            nn.BatchNorm2d(b),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers)

@@ -28,11 +28,12 @@ class UNet(nn.Module):
     Args:
         n_in: Channels of the input.
         widths: Features per level; each has half the resolution of the one before.
+        stem: Makes the first level out of the input; two convolutions by default.
     """
 
-    def __init__(self, n_in: int, widths: Sequence[int]) -> None:
+    def __init__(self, n_in: int, widths: Sequence[int], stem: nn.Module | None = None) -> None:
         super().__init__()
-        self.stem = conv_block(n_in, widths[0])
+        self.stem = conv_block(n_in, widths[0]) if stem is None else stem
         self.down = nn.ModuleList(conv_block(a, b) for a, b in pairwise(widths))
         self.lateral = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(conv_block(a, a) for a in widths[:-1])

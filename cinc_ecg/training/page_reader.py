@@ -27,7 +27,7 @@ class PageReaderConfig(RunConfig):
         net, loss, pages: Network, loss and pages.
     """
 
-    batch: int = 16
+    batch: int = 24
     average: float = 0.998
     net: PageNetConfig = field(default_factory=PageNetConfig)
     loss: PageLossConfig = field(default_factory=PageLossConfig)
