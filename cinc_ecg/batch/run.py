@@ -16,7 +16,16 @@ from cinc_ecg.io import atomic
 
 #: A crash may be another process's fault (memory): one more try before the file is given up.
 _TRIES = 2
-_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+#: What workers inherit unless the user has set it: one thread per library, for pages and rows share
+#: the cores; and memory that is freed stays with the process, where the next array of a page's size
+#: takes it (glibc hands it back and asks for it again, 5 % of a page's time).
+_WORKER_SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+}
 Watch = Callable[[Outcome, int, int], None]
 
 
@@ -63,8 +72,8 @@ def run_batch(
     options, settings = options or DigitizeOptions(), settings or BatchSettings()
     atomic.make_folder(out)
     sources = find_sources(inputs, exclude=out)
-    for name in _THREAD_SETTINGS:  # inherited by the workers, which share the cores among them
-        os.environ.setdefault(name, "1")
+    for name, value in _WORKER_SETTINGS.items():
+        os.environ.setdefault(name, value)
     batch = _Batch(sources, out, options, settings, watch, worker)
     try:
         batch.run()

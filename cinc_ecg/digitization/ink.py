@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.types import Strip
 
 Real = NDArray[np.floating]
@@ -148,15 +149,16 @@ def page_colours(strips: Sequence[Strip]) -> Colours:
         The projection for `ink_map`.
     """
     chosen = list(strips)[:: max(1, len(strips) // 4)][:5]
-    samples = [_flat(strip, 6) for strip in chosen]
+    samples = side_by_side(lambda strip: _flat(strip, 6), chosen)
     paper = np.median(np.concatenate([s[::3].reshape(-1, 3) for s in samples]), axis=0)
-    density, excess = [], []
-    for sample in samples:
-        dens = np.asarray(paper, np.float32) - sample
+
+    def unexplained(sample: Real) -> tuple[Real, Real]:
+        dens: Real = np.asarray(paper, np.float32) - sample
         lines = np.median(dens, axis=1, keepdims=True) + np.median(dens, axis=0, keepdims=True)
         rest = np.ascontiguousarray((dens - np.maximum(lines, 0.0)).sum(axis=2))
-        density.append(dens.reshape(-1, 3))
-        excess.append(cv2.blur(rest, (1, 3)).ravel())
+        return dens.reshape(-1, 3), np.asarray(cv2.blur(rest, (1, 3)), np.float32).ravel()
+
+    density, excess = zip(*side_by_side(unexplained, samples), strict=True)
     dens_all, excess_all = np.concatenate(density), np.concatenate(excess)
     seed_level = np.quantile(excess_all, 1.0 - _SEED_SHARE)
     ink = np.median(dens_all[excess_all >= seed_level], axis=0).astype(np.float64)

@@ -126,16 +126,20 @@ class StripNet(UNet):
         x = _lengthened(_lengthened(pixels, multiple, 2), multiple, 3)
         batch, _, rows, columns = x.shape
         size = (batch, _COLOURS, rows // cell, cell, columns // cell, cell)
-        squares = x.reshape(size).permute(0, 2, 4, 1, 3, 5).flatten(3).contiguous()
-        if squares.dtype == torch.uint8:
-            squares = squares.float().div_(255.0)
-        colours = squares.sub(_PAPER).div_(_SPREAD).permute(0, 3, 1, 2)
+        squares = x.reshape(size).permute(0, 2, 4, 1, 3, 5)
+        n_colours = _COLOURS * cell * cell
+        shape = (*squares.shape[:3], n_colours + _COORDINATES)
+        cells = torch.empty(shape, device=x.device, dtype=torch.float32)
+        colours = cells[..., :n_colours]
+        colours.unflatten(-1, squares.shape[3:]).copy_(squares)
+        if pixels.dtype == torch.uint8:
+            colours.div_(255.0)
+        colours.sub_(_PAPER).div_(_SPREAD)
         # Nothing changes along a row, so a square's width of columns is enough.
-        narrow = torch.empty((batch, 1, height, cell), device=pixels.device, dtype=colours.dtype)
+        narrow = torch.empty((batch, 1, height, cell), device=x.device, dtype=torch.float32)
         places = _lengthened(coordinates(narrow, *levels_and_scale), multiple, 2)
-        places = F.avg_pool2d(places, cell).expand(-1, -1, -1, colours.shape[-1])
-        x = torch.cat([colours, places], 1)
-        return x.contiguous(memory_format=torch.channels_last)
+        cells[..., n_colours:] = F.avg_pool2d(places, cell).permute(0, 2, 3, 1)
+        return cells.permute(0, 3, 1, 2)
 
     def _judge(self, features: Tensor, heat: Tensor) -> tuple[Tensor, Tensor]:
         """Return visibility logit and log error per node from the features along the line."""
