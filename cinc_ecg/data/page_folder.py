@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cinc_ecg.data.page_strips import RowStrip, page_rows
 from cinc_ecg.data.recordings import Recording
-from cinc_ecg.errors import CincEcgError
+from cinc_ecg.errors import CincEcgError, RecordError
 from cinc_ecg.io.images import read_pages
 from cinc_ecg.types import Signal, StripReader
 
@@ -123,11 +123,11 @@ def _read_picture(
             used, found = page_rows(image, signal, reader, _duration_s(signal))
             counts["rows"] += found
             counts["rows_used"] += len(used)
-            counts["pages_used"] += bool(used)
-            rows += used
             if not used:
-                counts["left_out:signal_differs"] += 1
-                _LOG.warning("[signal_differs] %s: does not show the samples of its record", path)
+                text = f"{path}: does not show the samples of its record, as far as it can be read"
+                raise RecordError(text, code="signal_differs")
+            counts["pages_used"] += 1
+            rows += used
     except CincEcgError as error:
         counts[f"left_out:{error.reason_code}"] += 1
         _LOG.warning("[%s] %s", error.reason_code, error)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +15,12 @@ from cinc_ecg.data.page_strips import RowStrip
 from cinc_ecg.data.recordings import read_folder, simulated
 from cinc_ecg.data.strip_scene import StripSettings
 from cinc_ecg.errors import CardError, ConfigError, GridNotFound
+from cinc_ecg.io.records import read_signal
+from cinc_ecg.models.readers import PACKAGED
 from cinc_ecg.models.strip_card import load_strip_net, read_strip_card, save_strip_net
 from cinc_ecg.models.strip_net import StripNet, StripNetConfig
 from cinc_ecg.report.encode import encode_png
+from cinc_ecg.synth.page import render
 from cinc_ecg.training.fine_tune import FineTuneConfig, decide, fine_tune
 
 SMALL = FineTuneConfig(
@@ -202,3 +206,21 @@ def test_nothing_to_start_from_or_to_learn_from(start, tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(ConfigError, match="nothing to train on"):
         fine_tune(start, [], tmp_path / "out", replace(SMALL, simulated=0))
+
+
+@pytest.mark.slow
+def test_rendered_pages_end_to_end(write_ecg, tmp_path):
+    """Pages of a folder through the pipeline into the packaged network."""
+    folder = tmp_path / "d"
+    for k, fs_hz in enumerate((250.0, 500.0, 1000.0)):
+        write_ecg(folder, f"r{k}", k, images=[f"r{k}.png"], fs_hz=fs_hz)
+        image, _ = render(read_signal(folder / f"r{k}"), seed=k)
+        (folder / f"r{k}.png").write_bytes(encode_png(image.pixels))
+    shutil.copy(folder / "r1.png", folder / "r2.png")  # of another record
+    config = FineTuneConfig(steps=3, budget_s=1e4, batch=2, judged=2, simulated=2)
+    result = fine_tune(PACKAGED, read_folder(folder)[0], tmp_path / "out", config)
+    assert result.counts["pages"] == 3
+    assert result.counts["pages_used"] == 2
+    assert result.counts["left_out:signal_differs"] == 1
+    assert result.steps == 3
+    load_strip_net(tmp_path / "out")
