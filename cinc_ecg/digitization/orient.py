@@ -19,8 +19,10 @@ from cinc_ecg.types import Orientation, PageEvidence, PageGeometry
 _MIN_PX_PER_MM, _MAX_PX_PER_MM = 4.0, 8.0
 #: Marks are read up to this far outside the grid.
 _TEXT_REACH_MM = 15.0
-#: Summed scores of lead names from which a page counts as upright without trying it upside down.
-_SURE_NAMES = 3.0
+#: Merit from which no mirror image is tried, and summed scores of names with a V (II and III read
+#: the same upside down) from which no other orientation is.
+_SURE_MERIT = 1.5
+_SURE_NAMES = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,14 @@ def stand_upright(
     read = cache(partial(_read, pixels, evidence, geometry))
     guess = evidence.orientation or Orientation()
     first = read(guess)
-    if settled or (_merit(first) >= _SURE_NAMES and first.rows):
+    if settled or _is_sure(first):
         return first
     plain, sideways = read(Orientation()), read(Orientation(1))
     # Rows tell lying from standing pages; names tell up from down.
     tried = [first, plain, sideways]
     tried += [read(Orientation(k)) for k in _half_turns(plain, sideways)]
     best = max(tried, key=_merit)
-    if _merit(best) < 0.5 * _SURE_NAMES:
+    if _merit(best) < _SURE_MERIT:
         candidate = read(Orientation(best.orientation.quarter_turns, True))
         if _merit(candidate) > 2.0 * _merit(best) + 1.0:
             best = candidate
@@ -97,6 +99,11 @@ def _half_turns(first: UprightPage, sideways: UprightPage) -> tuple[int, ...]:
 
 def _length(page: UprightPage) -> float:
     return sum((row.x1_mm - row.x0_mm) * row.coverage for row in page.rows)
+
+
+def _is_sure(page: UprightPage) -> bool:
+    names = [n.score for n in page.marks.names if n.score > 0.5 and "V" in n.lead]
+    return bool(page.rows) and sum(names) >= _SURE_NAMES
 
 
 def _merit(page: UprightPage) -> float:
