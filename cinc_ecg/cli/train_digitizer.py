@@ -33,7 +33,8 @@ def train_digitizer(
         resume: Go on from the state in `out`.
         dry_run: Return the resolved configuration and train nothing.
         watch: Told about every few steps.
-        init: Folder of a strip reader to fine-tune, or "packaged"; settings are then those of
+        init: Folder of a strip reader, or of a model that `train_model.py` wrote, to fine-tune, or
+            "packaged"; settings are then those of
             `cinc_ecg.training.fine_tune.FineTuneConfig`.
         pages: Challenge folder to fine-tune on.
 
@@ -98,6 +99,11 @@ def _network(overrides: Sequence[str]) -> tuple[str, list[str]]:
     return network, [item for item in overrides if not item.startswith("network=")]
 
 
+def _own_strips(model: Path) -> Path:
+    """Return where a model folder keeps its strip reader: a trained Challenge model in "strips"."""
+    return model / "strips" if (model / "strips").is_dir() else model
+
+
 def _fine_tune(
     init: str | None,
     pages: Path | None,
@@ -140,7 +146,7 @@ def _fine_tune(
     recordings, notes = read_folder(pages)
     report_notes(notes)
     result = fine_tune(
-        PACKAGED if init == "packaged" else Path(init),
+        PACKAGED if init == "packaged" else _own_strips(Path(init)),
         recordings,
         out,
         config,

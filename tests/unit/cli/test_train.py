@@ -120,7 +120,7 @@ def test_durations(text, seconds):
 
 def test_a_strip_reader_is_fine_tuned_on_a_folder(ecg_folder, tmp_path, capsys):
     net = StripNet(StripNetConfig(channels=(8, 8), tail=8))
-    save_strip_net(tmp_path / "start", net, {}, {})
+    save_strip_net(tmp_path / "start" / "strips", net, {}, {})  # as in a trained model folder
     small = ["steps=2", "batch=2", "judged=2", "simulated=2"]
     small += ["strips.height_px=64", "strips.width_px=64"]
     options = ["--init", tmp_path / "start", "--pages", ecg_folder, "--budget", "1m"]
