@@ -19,7 +19,7 @@ _TRIES = 2
 #: What workers inherit unless the user has set it: one thread per library, for pages and rows share
 #: the cores; and memory that is freed stays with the process, where the next array of a page's size
 #: takes it (glibc hands it back and asks for it again, 5 % of a page's time).
-_WORKER_SETTINGS = {
+WORKER_SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -72,7 +72,7 @@ def run_batch(
     options, settings = options or DigitizeOptions(), settings or BatchSettings()
     atomic.make_folder(out)
     sources = find_sources(inputs, exclude=out)
-    for name, value in _WORKER_SETTINGS.items():
+    for name, value in WORKER_SETTINGS.items():
         os.environ.setdefault(name, value)
     batch = _Batch(sources, out, options, settings, watch, worker)
     try:
