@@ -52,6 +52,8 @@ class PageResult:
     calibration: dict[str, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     message: str = ""
+    expected_db: dict[str, float] = field(default_factory=dict)  # what the digitizer expects
+    warned: bool = False
 
     @property
     def mean_db(self) -> float:
@@ -117,6 +119,12 @@ def measure_page(
         result.simultaneous = (digitization.layout.simultaneous, true)
         result.calibration = asdict(digitization.calibration)
         result.notes = [note.code for note in digitization.notes]
+        result.warned = any(note.severity != "info" for note in digitization.notes)
+        result.expected_db = {
+            status.lead: status.predicted_snr_db
+            for status in digitization.leads
+            if status.predicted_snr_db is not None
+        }
     return result
 
 

@@ -120,14 +120,21 @@ def drawn_tasks(
     All rungs of a ladder show the same recording, so that they can be compared.
     """
     variants = _variants(condition)
-    spread = len(variants) if condition == "ladders" and n_pages < len(variants) else 0
+    spread = condition == "ladders" and n_pages < len(variants)
     tasks = []
     for k in range(n_pages):
-        index = k * spread // n_pages if spread else k
+        index = _spread_rung(k, n_pages, len(variants)) if spread else k
         number = _number(condition, index)
         record = recordings[number % len(recordings)]
         tasks.append(Task(condition, index, seed, record, variants[index % len(variants)]))
     return tasks
+
+
+def _spread_rung(k: int, n_pages: int, n_rungs: int) -> int:
+    """Return rung k of a few: as many of each ladder, severities in turn."""
+    per_ladder = SEVERITIES + 1
+    ladder = k * (n_rungs // per_ladder) // n_pages
+    return ladder * per_ladder + -k % per_ladder
 
 
 def _number(condition: str, index: int) -> int:

@@ -42,7 +42,8 @@ def row(name: str, results: list[PageResult]) -> list[str]:
     values = np.array([v for r in results for v in r.snr_db.values() if np.isfinite(v)])
     refused = [r for r in results if r.outcome != "ok"]
     crashed = sum(r.outcome.startswith("crash") for r in refused)
-    silent = sum(r.outcome == "ok" and r.mean_db < 5 for r in results)
+    silent = [r for r in results if r.outcome == "ok" and r.mean_db < 5]
+    warned = sum(r.warned for r in silent)
     n_leads = sum(len(r.snr_db) for r in results)
     return [
         name,
@@ -51,7 +52,7 @@ def row(name: str, results: list[PageResult]) -> list[str]:
         f"{100 * np.mean(values >= 10):.0f} %" if len(values) else "–",
         f"{sum(len(r.mistaken) for r in results)}/{n_leads}",
         f"{len(refused)}" + (f" ({crashed} crashed)" if crashed else ""),
-        str(silent),
+        f"{len(silent)}" + (f" ({warned} with a warning)" if warned else ""),
         f"{np.median([r.seconds for r in results]):.1f}",
         f"{np.nanmax([r.peak_mb for r in results]):.0f}",
     ]

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from cinc_ecg.digitization.quality import stated_snr
 from cinc_ecg.leads import LEADS
 from cinc_ecg.signals import sample_at
 from cinc_ecg.types import FloatArray, LeadStatus, LeadTrace, Panel, Quality, Signal
@@ -86,25 +87,10 @@ def lead_statuses(
                 panels[k].start_s,
                 panels[k].duration_s,
                 coverage,
-                predicted_snr(signal, lead),
+                stated_snr(signal, lead),
             )
         )
     return tuple(statuses)
-
-
-def predicted_snr(signal: Signal, lead: str) -> float | None:
-    """Expected SNR of a lead in dB: power about the mean over the mean squared standard error."""
-    column = signal.leads.index(lead)
-    values = signal.samples_mv[:, column].astype(float)
-    if signal.sigma_mv is None:
-        return None
-    errors = signal.sigma_mv[:, column].astype(float)
-    known = np.isfinite(values) & np.isfinite(errors)
-    if known.sum() < 10:
-        return None
-    power = float(np.var(values[known]))
-    noise = float(np.mean(errors[known] ** 2))
-    return float(10 * np.log10(power / noise)) if power > 0 and noise > 0 else None
 
 
 def quality_of(signal: Signal, statuses: Sequence[LeadStatus], px_per_mm: float) -> Quality:

@@ -13,7 +13,7 @@ from cinc_ecg.digitization.arrange import (
     least_contradicted,
     read_leads,
 )
-from cinc_ecg.digitization.assemble import lead_statuses, quality_of
+from cinc_ecg.digitization.assemble import lead_statuses, limb_residual_mv, quality_of
 from cinc_ecg.digitization.calibrate import calibrate
 from cinc_ecg.digitization.density import even_light, paper_background
 from cinc_ecg.digitization.frame import Frame, frame_of, snap_width
@@ -21,6 +21,7 @@ from cinc_ecg.digitization.gridless import scale_without_grid
 from cinc_ecg.digitization.layout import Hypothesis, hypotheses, named_rows, posterior
 from cinc_ecg.digitization.orient import UprightPage, stand_upright
 from cinc_ecg.digitization.pulse_edges import refine_sides
+from cinc_ecg.digitization.quality import low_snr_notes, with_expected_snr
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
 from cinc_ecg.digitization.seen import joined_names
@@ -170,12 +171,14 @@ def digitize(
             f"{image.source}: no grid was found, and the leads read with the pulses alone "
             "contradict each other; give a flatter or sharper picture"
         )
-    statuses = lead_statuses(panels, cut, signal)
+    residual = limb_residual_mv(reading.as_read)
+    statuses = with_expected_snr(lead_statuses(panels, cut, signal), signal, residual)
     if all(status.status == "missing" for status in statuses):
         raise NotAnEcg(
             f"{image.source}: no lead could be read from the {len(frame.rows)} rows taken for "
             "traces; an ECG page shows at least one"
         )
+    notes += low_snr_notes(statuses)
     layout = Layout(
         chosen.name,
         tuple(panels),

@@ -114,6 +114,9 @@ def test_estimates_at_another_rate_are_resampled(page):
 def test_ladder_pages_are_spread_and_listed_by_artefact_and_severity():
     tasks = drawn_tasks("ladders", 12, [None], 0)
     assert len({task.variants[0] for task in tasks}) == 12
+    assert len({task.variants[1] for task in tasks}) == 6
+    some = [task.index for task in drawn_tasks("ladders", 40, [None], 0)]
+    assert sorted(set(some)) == sorted(some)
     assert len(drawn_tasks("ladders", 60, [None], 0)) == 60
     whole = drawn_tasks("ladders", 72, ["a", "b"], 0)
     assert {task.record for task in whole if task.variants[0] == "curl"} == {"a"}

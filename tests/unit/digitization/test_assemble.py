@@ -12,7 +12,6 @@ from cinc_ecg.digitization.assemble import (
     lead_statuses,
     limb_residual_mv,
     panel_samples,
-    predicted_snr,
     quality_of,
 )
 from cinc_ecg.leads import LEADS
@@ -127,18 +126,6 @@ def test_statuses_name_every_lead():
     assert quality.coverage == pytest.approx(0.75, abs=0.01)
     assert quality.px_per_mm == 8.0
     assert quality.limb_residual_mv is None
-
-
-def test_the_predicted_snr_is_power_over_squared_error():
-    panel = panel_of("II")
-    signal = assemble([panel], [trace_of(panel, sigma_mm=0.2)], FS)
-    power = np.var(signal.samples_mv[:, 0])
-    assert predicted_snr(signal, "II") == pytest.approx(10 * np.log10(power / 0.02**2), abs=1e-3)
-
-
-def test_a_flat_lead_has_no_predicted_snr():
-    signal = Signal(np.zeros((100, 1), np.float32), FS, ("II",), np.full((100, 1), 0.1, np.float32))
-    assert predicted_snr(signal, "II") is None
 
 
 def test_einthoven_holds_or_is_reported():
