@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from cinc_ecg.report.replot import draw_signal
 from cinc_ecg.types import Digitization, EcgImage, PageReader, StripReader
 
 FORMATS = (*DATA_FORMATS, "png")
+#: Weights of the strip reader that comes with the package.
+_PACKAGED = Path(__file__).resolve().parents[1] / "weights" / "strips"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,28 @@ def strip_reader(name: str) -> StripReader | None:
 
     readers.set_threads(1)  # pages and their rows are what runs in parallel
     return readers.named_strip_reader(name)
+
+
+def check_strip_reader(name: str) -> None:
+    """Make sure that the weights of a strip reader are there, in the process that starts workers.
+
+    The package's own are compared with the checksum on their card, which needs no torch: loading
+    that would take longer than the check and half a gigabyte. All others are loaded.
+
+    Raises:
+        CardError: As `strip_reader`.
+    """
+    if name != "learned" or not _is_intact(_PACKAGED / "strip_reader.json"):
+        strip_reader(name)
+
+
+def _is_intact(card: Path) -> bool:
+    """Tell whether the files beside a card are those that it names."""
+    try:
+        files = json.loads(card.read_text(encoding="utf-8"))["files"]
+        return all(hash_file(card.parent / file) == files[file]["sha256"] for file in files)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 @lru_cache(maxsize=2)

@@ -91,13 +91,13 @@ def digitize(
     """
     from cinc_ecg.batch.pool import usable_cores
     from cinc_ecg.batch.run import BatchSettings, run_batch
-    from cinc_ecg.batch.work import FORMATS, DigitizeOptions, page_reader, strip_reader
+    from cinc_ecg.batch.work import FORMATS, DigitizeOptions, check_strip_reader, page_reader
     from cinc_ecg.io.formats import check_formats
 
     wanted = _items(formats)
     check_formats(wanted, FORMATS)
     reader, pages = ("classical", "classical") if no_weights else (reader, pages)
-    strip_reader(reader)  # missing or damaged weights end the run before it starts
+    check_strip_reader(reader)  # missing or damaged weights end the run before it starts
     page_reader(pages)
     options = DigitizeOptions(
         formats=wanted,

@@ -2,11 +2,15 @@
 none."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
-from cinc_ecg.batch.work import DigitizeOptions, strip_reader
+from cinc_ecg.batch import work
+from cinc_ecg.batch.work import DigitizeOptions, check_strip_reader, strip_reader
 from cinc_ecg.cli.app import run
+from cinc_ecg.errors import CardError
 from cinc_ecg.models.readers import PACKAGED, LearnedStripReader
 
 
@@ -36,3 +40,35 @@ def test_a_folder_without_a_card_is_refused(tmp_path, capsys):
     code = run(["digitize", "x.png", "-o", str(tmp_path), "--strip-reader", str(tmp_path)])
     assert code == 2
     assert "strip_reader.json" in capsys.readouterr().err
+
+
+def test_the_packages_weights_are_checked_without_torch():
+    code = (
+        "import sys; from cinc_ecg.batch.work import check_strip_reader; "
+        "check_strip_reader('learned'); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert work._PACKAGED == PACKAGED
+
+
+@pytest.mark.parametrize("harm", ["alter", "remove", "no card"])
+def test_damage_to_the_packages_weights_is_seen(tmp_path, monkeypatch, harm):
+    folder = tmp_path / "strips"
+    shutil.copytree(PACKAGED, folder)
+    (file,) = folder.glob("*.safetensors")
+    if harm == "alter":
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    else:
+        (file if harm == "remove" else folder / "strip_reader.json").unlink()
+    monkeypatch.setattr(work, "_PACKAGED", folder)
+    asked = []
+
+    def load(name):
+        asked.append(name)
+        raise CardError("damaged")
+
+    monkeypatch.setattr(work, "strip_reader", load)
+    with pytest.raises(CardError):
+        check_strip_reader("learned")
+    assert asked == ["learned"]
