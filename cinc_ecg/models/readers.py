@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from cinc_ecg.models.strip_card import load_strip_net
 from cinc_ecg.models.strip_net import StripNet
 from cinc_ecg.types import PageReader, RowTrace, Strip, StripReader
 
+_LOG = logging.getLogger(__name__)
 #: Weights that come with the package.
 PACKAGED = Path(__file__).resolve().parents[1] / "weights" / "strips"
 PACKAGED_PAGES = PACKAGED.with_name("pages")
@@ -56,14 +58,25 @@ class LearnedStripReader:
         priors = side_by_side(lambda strip: self.prior(strip, levels), strips)
         return self.classical.read(strips, priors)
 
-    @torch.inference_mode()
     def prior(self, strip: Strip, levels_mm: Sequence[float]) -> StripPrior:
-        """Return what the network says about a strip.
+        """Return what the network says about a strip; on the processor once a GPU's memory is full.
 
         Args:
             strip: A rectified row.
             levels_mm: Baselines of all rows of the page.
         """
+        try:
+            return self._prior(strip, levels_mm)
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+            _LOG.warning("[gpu_memory] the GPU's memory is full; reading on the processor")
+            self.device = torch.device("cpu")
+            self.net.to(self.device)
+            return self._prior(strip, levels_mm)
+
+    @torch.inference_mode()
+    def _prior(self, strip: Strip, levels_mm: Sequence[float]) -> StripPrior:
         scale = strip.px_per_mm
         places = levels_px(strip, levels_mm)
         numbers = [torch.tensor([v], device=self.device, dtype=torch.float32) for v in places]

@@ -65,6 +65,31 @@ def test_a_strip_s_prior_depends_on_no_other_strip(net, strips):
         assert np.array_equal(a.line_px, b.line_px)
 
 
+def test_a_full_gpu_is_left_for_the_processor(net, strips, monkeypatch, caplog):
+    rows, _ = strips
+    reader, levels = LearnedStripReader(net), [row.baseline_mm for row in rows]
+    expected = reader.prior(rows[0], levels)
+    run = LearnedStripReader._prior
+
+    def full(self, *args):
+        if self.device.type != "cpu":
+            raise torch.OutOfMemoryError("no memory left")
+        return run(self, *args)
+
+    monkeypatch.setattr(LearnedStripReader, "_prior", full)
+    reader.device = torch.device("cuda")
+    assert np.array_equal(reader.prior(rows[0], levels).ink, expected.ink)
+    assert reader.device.type == "cpu"
+    assert caplog.text.count("gpu_memory") == 1
+    monkeypatch.setattr(LearnedStripReader, "_prior", lambda *args: full(LearnedGpu, *args))
+    with pytest.raises(torch.OutOfMemoryError):
+        reader.prior(rows[0], levels)
+
+
+class LearnedGpu:
+    device = torch.device("cuda")
+
+
 def test_traces_keep_the_order_of_the_strips(net, strips):
     rows, _ = strips
     reader = LearnedStripReader(net)
