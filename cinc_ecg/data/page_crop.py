@@ -41,25 +41,32 @@ class PageCrop:
 
 
 def cut_crop(
-    plate: Plate, settings: PageSceneSettings, rng: np.random.Generator, *, lit: bool = True
+    plate: Plate, settings: PageSceneSettings, rng: np.random.Generator, *, about_name: bool = False
 ) -> PageCrop:
-    """Cut a square out of a plate, zoomed, tilted, turned, and (`lit`) with its own light."""
+    """Cut a square out of a plate, zoomed, tilted, turned, with its own light.
+
+    Args:
+        plate: The page.
+        settings: Sizes and shares.
+        rng: Source of all chance.
+        about_name: Cut a small one about a lead name, if the page has any.
+    """
     turns, mirrored = 0, False
     if rng.random() >= settings.upright:
         turns, mirrored = int(rng.integers(4)), bool(rng.random() < 0.5)
-    n = settings.crop_px
+    n = settings.name_px if about_name else settings.crop_px
     height, width = plate.pixels.shape[:2]
     zoom = float(np.exp(rng.uniform(*np.log(settings.zoom))))
     angle = np.deg2rad(rng.normal(0.0, 4.0))
     reach = 0.5 * n / zoom
     centre = np.array([_centre(rng, side, reach) for side in (width, height)])
-    if len(plate.centres) and rng.random() < settings.named:
+    if len(plate.centres) and about_name:
         name = plate.centres[rng.integers(len(plate.centres))]
-        centre = name + rng.uniform(-0.7, 0.7, 2) * reach
+        centre = name + rng.uniform(-0.6, 0.6, 2) * reach
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / zoom
     matrix = turn @ _laid(turns, mirrored)
     offset = centre - matrix @ np.full(2, (n - 1) / 2)
-    return crop_at(plate, np.c_[matrix, offset], n, turns + 4 * mirrored, rng if lit else None)
+    return crop_at(plate, np.c_[matrix, offset], n, turns + 4 * mirrored, rng)
 
 
 def _centre(rng: np.random.Generator, side: int, reach: float) -> float:
@@ -187,7 +194,7 @@ class PageFeed:
     seed: int
     _plates: dict[int, Plate] = field(default_factory=dict, repr=False)
 
-    def crop(self, index: int) -> PageCrop:
+    def crop(self, index: int, *, about_name: bool = False) -> PageCrop:
         """Draw crop `index`; the same whatever was drawn before it."""
         rng = np.random.default_rng([self.seed, 2, index])
         newest = index // self.settings.per_plate + self.settings.window
@@ -199,4 +206,4 @@ class PageFeed:
         for new in range(oldest, newest):
             if new not in self._plates:
                 self._plates[new] = draw_plate(self.pool, self.settings, self.seed, new)
-        return cut_crop(self._plates[number], self.settings, rng)
+        return cut_crop(self._plates[number], self.settings, rng, about_name=about_name)

@@ -45,23 +45,23 @@ class PageSceneSettings:
 
     Attributes:
         crop_px: Side of a crop.
+        name_px: Side of the crops that are cut about a lead name.
         long_side_px: Of the plates before the crop's own zoom; that of the network's input.
         zoom: Range of the crop's zoom.
         severity: Most that `synth.variety.draw_steps` may be asked for.
         upright: Share of crops of upright pages; the others have any of the eight orientations.
-        named: Share of crops that are cut about a lead name.
         window: Plates in use at a time.
         per_plate: Crops drawn per new plate.
     """
 
     crop_px: int = 192
+    name_px: int = 96
     long_side_px: int = 1152
     zoom: tuple[float, float] = (0.75, 1.4)
     severity: float = 0.8
     upright: float = 0.7
-    named: float = 0.8
     window: int = 64
-    per_plate: int = 60
+    per_plate: int = 80
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zoom", tuple(self.zoom))

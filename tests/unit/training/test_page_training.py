@@ -23,7 +23,7 @@ SMALL = PageReaderConfig(
     batch=2,
     half=False,
     net=PageNetConfig(channels=(8, 8), long_side_px=256),
-    pages=PageSceneSettings(crop_px=64, long_side_px=256, window=1, per_plate=100),
+    pages=PageSceneSettings(crop_px=64, name_px=32, long_side_px=256, window=1, per_plate=100),
 )
 
 
@@ -44,7 +44,7 @@ def test_a_stopped_run_ends_with_the_same_bits(pool, tmp_path):
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
     card = read_page_card(tmp_path / "whole")
-    assert card["training"]["crops"] == 12
+    assert card["training"]["crops"] == 2 * (4 + 4 + 2)
     assert set(card["figures"]) >= {"trace", "names", "leads", "phase", "turn"}
 
 
