@@ -70,7 +70,7 @@ class LearnedStripReader:
         except torch.OutOfMemoryError:
             if self.device.type == "cpu":
                 raise
-            _LOG.warning("[gpu_memory] the GPU's memory is full; reading on the processor")
+            _LOG.warning("the GPU's memory is full; reading on the processor")
             self.device = torch.device("cpu")
             self.net.to(self.device)
             return self._prior(strip, levels_mm)

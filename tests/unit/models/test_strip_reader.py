@@ -80,7 +80,7 @@ def test_a_full_gpu_is_left_for_the_processor(net, strips, monkeypatch, caplog):
     reader.device = torch.device("cuda")
     assert np.array_equal(reader.prior(rows[0], levels).ink, expected.ink)
     assert reader.device.type == "cpu"
-    assert caplog.text.count("gpu_memory") == 1
+    assert caplog.text.count("memory is full") == 1
     monkeypatch.setattr(LearnedStripReader, "_prior", lambda *args: full(LearnedGpu, *args))
     with pytest.raises(torch.OutOfMemoryError):
         reader.prior(rows[0], levels)
