@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from cinc_ecg.batch import ledger
+from cinc_ecg.batch import run as batch_run
 from cinc_ecg.batch.inputs import find_sources
 from cinc_ecg.batch.pool import Pool
 from cinc_ecg.batch.run import BatchSettings, run_batch
@@ -245,6 +246,25 @@ def test_a_damaged_receipt_is_no_receipt(tmp_path):
     (file,) = tmp_path.rglob("*.json")
     file.write_text('{"source": 3')
     assert book.find("ab" * 32) is None
+
+
+@pytest.mark.parametrize(
+    ("n_files", "n_pages", "jobs", "threads"),
+    [(1, 1, 4, 4), (1, 1, 1, 4), (3, 1, 2, 2), (9, 1, 4, 1), (1, 9, 4, 1), (9, 9, 9, 1)],
+)
+def test_cores_without_a_page_go_to_the_rows_of_the_others(
+    tmp_path, monkeypatch, n_files, n_pages, jobs, threads
+):
+    monkeypatch.setattr(batch_run, "usable_cores", lambda: 4)
+    files = [save(tmp_path / f"{k}.png", (k, k, k)) for k in range(n_files)]
+    sources = find_sources(files)
+    (tmp_path / "out").mkdir()
+    settings = BatchSettings(jobs=jobs)
+    batch = batch_run._Batch(sources, tmp_path / "out", OPTIONS, settings, None, fake_work)
+    found = list(batch._jobs(batch_run.Probe(0, sources[0], OPTIONS), n_pages, "0" * 64))
+    assert [job.threads for job in found] == [threads] * n_pages
+    assert len({job.key for job in found}) == n_pages
+    batch.close()
 
 
 def test_a_full_disk_is_a_row_with_its_reason(tmp_path, log, monkeypatch):
