@@ -24,6 +24,8 @@ from cinc_ecg.types import EcgImage, FloatArray, LeadName, Orientation, PageEvid
 _SURE_TURN = 0.6
 #: Paper that the network is this sure of is paper, however dark.
 _SURE_PAPER = 0.9
+#: Length of the phase's vectors from which the grid is seen.
+_SEEN_GRID = 0.5
 
 
 #: Parts of the evidence that can be left out, to see what each is worth.
@@ -70,9 +72,16 @@ class LearnedPageReader:
             evidence,
             lattice=found.lattice,
             page_mask=found.page_mask,
-            grid_mask=found.grid_mask,
+            grid_mask=self._grid(found, sight),
             names=names_mm(names, upright) or None,
         )
+
+    def _grid(self, found: PageEvidence, sight: PageSight) -> NDArray[np.bool_] | None:
+        """Return where the grid is seen; its far end may be too faint to lock to, not to see."""
+        if found.grid_mask is None or "paper" not in self.parts:
+            return found.grid_mask
+        shape = (found.grid_mask.shape[0], found.grid_mask.shape[1])
+        return found.grid_mask | (_full_size(sight.grid, shape) > _SEEN_GRID)
 
     def _orientation(self, sight: PageSight) -> Orientation | None:
         sure = "orientation" in self.parts and sight.sure >= _SURE_TURN

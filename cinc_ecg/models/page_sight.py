@@ -45,6 +45,7 @@ class PageSight:
     Attributes:
         trace, page, pulse, separator: 0..1; a map's pixel k covers the picture's pixels from
             k s to (k + 1) s, with s the ratio of their sides.
+        grid: Likewise, how surely the lattice is seen.
         names: Lead names, surest first.
         orientation: The likeliest way to turn the picture upright.
         sure: Its probability.
@@ -55,6 +56,7 @@ class PageSight:
     page: F32
     pulse: F32
     separator: F32
+    grid: F32
     names: tuple[SeenName, ...]
     orientation: Orientation
     sure: float
@@ -93,15 +95,18 @@ def sight_of(reading: PageReading, scale: tuple[float, float], cell: int) -> Pag
     trace, page, pulse, separator = (mask[0].sigmoid().cpu().numpy() for mask in masks)
     chances = reading.orientation_logit[0].softmax(0).cpu().numpy()
     best = int(chances.argmax())
+    phase = reading.phase[0].cpu().numpy()
+    grid = np.minimum(np.hypot(phase[0], phase[1]), np.hypot(phase[2], phase[3]))
     return PageSight(
         trace,
         page,
         pulse,
         separator,
+        grid,
         tuple(_names(reading.name_logit[0].softmax(0).cpu().numpy(), per_cell)),
         Orientation(best % 4, best >= 4),
         float(chances[best]),
-        tuple(lattice_waves(reading.phase[0].cpu().numpy(), per_cell)),
+        tuple(lattice_waves(phase, per_cell)),
     )
 
 
