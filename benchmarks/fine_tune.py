@@ -59,7 +59,7 @@ def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of WFDB records")
     parser.add_argument("--style", choices=sorted(STYLES), default="fax")
-    parser.add_argument("--training-pages", type=int, default=32)
+    parser.add_argument("--training-pages", type=int, default=28)
     parser.add_argument("--style-pages", type=int, default=12, help="to measure on")
     parser.add_argument("--conditions", default="clean,bw,augment", help="comma-separated")
     parser.add_argument("--pages", type=int, default=6, help="per condition")
