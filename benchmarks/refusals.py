@@ -21,7 +21,7 @@ from benchmarks.pages import condition_page
 from cinc_ecg.digitization.pipeline import digitize
 from cinc_ecg.errors import DigitizationError
 from cinc_ecg.synth.ecg import simulate
-from cinc_ecg.types import EcgImage
+from cinc_ecg.types import EcgImage, PageReader
 
 MAX_ACCEPTED = 1
 MAX_REFUSED_SHARE = 0.02
@@ -53,11 +53,11 @@ def draw_page(index: int, seed: int = 0) -> EcgImage:
     return EcgImage(image.pixels, f"{condition} {number} ({truth.layout.name})", 0, image.dpi)
 
 
-def judge(image: EcgImage) -> Verdict:
+def judge(image: EcgImage, reader: PageReader | None = None) -> Verdict:
     """Digitize a picture; the layout found, or the reason of the refusal."""
     start = time.process_time()
     try:
-        result = digitize(image)
+        result = digitize(image, page_reader=reader)
     except DigitizationError as error:
         return Verdict(image.source, error.reason_code, str(error), time.process_time() - start)
     leads = [status.lead for status in result.leads if status.status != "missing"]
@@ -70,10 +70,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.refusals", description=__doc__)
     parser.add_argument("--pages", type=int, default=50, help="clean pages (default: 50)")
     parser.add_argument("--seed", type=int, default=0, help="other seeds draw other pictures")
+    parser.add_argument(
+        "--page-reader", default="classical", help="classical, learned, or a folder with its card"
+    )
     parser.add_argument("--only", action="append", help="judge this picture only; may be repeated")
     parser.add_argument("--save", type=Path, help="also write the pictures into this folder")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
+    reader = None
+    if options.page_reader != "classical":
+        from cinc_ecg.models.readers import named_page_reader, set_threads
+
+        set_threads(1)
+        reader = named_page_reader(options.page_reader)
     names = options.only or list(PICTURES)
     pictures = []
     for name in names:
@@ -82,11 +91,11 @@ def main(arguments: list[str] | None = None) -> int:
             options.save.mkdir(parents=True, exist_ok=True)
             file = options.save / f"{name.replace(' ', '_').replace(',', '')}.png"
             cv2.imwrite(str(file), image.pixels[..., ::-1])
-        pictures.append(judge(image))
+        pictures.append(judge(image, reader))
         _print(pictures[-1], expected=False)
     pages = []
     for index in range(0 if options.only else options.pages):
-        pages.append(judge(draw_page(index, options.seed)))
+        pages.append(judge(draw_page(index, options.seed), reader))
         _print(pages[-1], expected=True)
     accepted = [verdict for verdict in pictures if verdict.reason is None]
     refused = [verdict for verdict in pages if verdict.reason is not None]

@@ -28,8 +28,10 @@ _SURE_PAPER = 0.9
 _SEEN_GRID = 0.5
 
 
-#: Parts of the evidence that can be left out, to see what each is worth.
-PARTS = ("orientation", "trace", "names", "paper", "waves")
+#: Parts of the evidence, and those that are given unless others are asked for: what has been shown
+#: to help (docs/explanation/digitizer.md).
+PARTS = ("orientation", "trace", "names", "paper", "grid", "waves")
+DEFAULT_PARTS = ("orientation", "trace", "grid", "waves")
 
 
 class LearnedPageReader:
@@ -45,7 +47,9 @@ class LearnedPageReader:
         parts: What of its evidence is given, of `PARTS`.
     """
 
-    def __init__(self, net: PageNet, device: str = "cpu", parts: Collection[str] = PARTS) -> None:
+    def __init__(
+        self, net: PageNet, device: str = "cpu", parts: Collection[str] = DEFAULT_PARTS
+    ) -> None:
         self.parts = frozenset(parts)
         self.device = torch.device(device)
         self.net = net.to(self.device).eval()
@@ -78,7 +82,7 @@ class LearnedPageReader:
 
     def _grid(self, found: PageEvidence, sight: PageSight) -> NDArray[np.bool_] | None:
         """Return where the grid is seen; its far end may be too faint to lock to, not to see."""
-        if found.grid_mask is None or "paper" not in self.parts:
+        if found.grid_mask is None or "grid" not in self.parts:
             return found.grid_mask
         shape = (found.grid_mask.shape[0], found.grid_mask.shape[1])
         return found.grid_mask | (_full_size(sight.grid, shape) > _SEEN_GRID)
