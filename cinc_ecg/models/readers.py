@@ -14,7 +14,9 @@ from cinc_ecg.digitization.prior import StripPrior
 from cinc_ecg.digitization.read_page import ClassicalPageReader
 from cinc_ecg.digitization.read_strips import ClassicalStripReader, StripReaderSettings
 from cinc_ecg.digitization.threads import side_by_side
+from cinc_ecg.models.page_card import CARD as PAGE_CARD
 from cinc_ecg.models.page_reader import load_page_reader
+from cinc_ecg.models.strip_card import CARD as STRIP_CARD
 from cinc_ecg.models.strip_card import load_strip_net
 from cinc_ecg.models.strip_net import StripNet
 from cinc_ecg.types import PageReader, RowTrace, Strip, StripReader
@@ -119,7 +121,6 @@ def load_strip_reader(
     return LearnedStripReader(net, settings, device)
 
 
-@lru_cache(maxsize=4)
 def named_strip_reader(name: str = "default") -> StripReader:
     """Return a strip reader: "classical", "learned" (the packaged weights), "default", or a folder.
 
@@ -129,10 +130,20 @@ def named_strip_reader(name: str = "default") -> StripReader:
     name = DEFAULT if name == "default" else name
     if name == "classical":
         return ClassicalStripReader()
-    return load_strip_reader(PACKAGED if name == "learned" else Path(name))
+    folder = PACKAGED if name == "learned" else Path(name)
+    return _strip_reader(folder, _written_ns(folder / STRIP_CARD))
 
 
 @lru_cache(maxsize=4)
+def _strip_reader(folder: Path, written_ns: int) -> LearnedStripReader:
+    return load_strip_reader(folder)
+
+
+def _written_ns(card: Path) -> int:
+    """Return when a card was written: a model trained again is loaded again."""
+    return card.stat().st_mtime_ns if card.is_file() else 0
+
+
 def named_page_reader(name: str = "default") -> PageReader:
     """Return a page reader: "classical", "learned" (the packaged weights), "default", or a folder.
 
@@ -142,7 +153,13 @@ def named_page_reader(name: str = "default") -> PageReader:
     name = DEFAULT_PAGES if name == "default" else name
     if name == "classical":
         return ClassicalPageReader()
-    return load_page_reader(PACKAGED_PAGES if name == "learned" else Path(name))
+    folder = PACKAGED_PAGES if name == "learned" else Path(name)
+    return _page_reader(folder, _written_ns(folder / PAGE_CARD))
+
+
+@lru_cache(maxsize=4)
+def _page_reader(folder: Path, written_ns: int) -> PageReader:
+    return load_page_reader(folder)
 
 
 def set_threads(n: int) -> None:

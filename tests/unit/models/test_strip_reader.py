@@ -1,5 +1,8 @@
 """The learned strip reader: shapes, independence of order and number, use of the prior."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,8 @@ from cinc_ecg.data.signal_pool import simulated_pool
 from cinc_ecg.data.strip_scene import StripSettings, draw_scene
 from cinc_ecg.digitization.prior import PriorSettings, StripPrior, guide, rival_guess
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
-from cinc_ecg.models.readers import LearnedStripReader
+from cinc_ecg.models.readers import PACKAGED, LearnedStripReader, named_strip_reader
+from cinc_ecg.models.strip_card import CARD
 from cinc_ecg.models.strip_loss import StripTargets, strip_loss
 from cinc_ecg.models.strip_net import StripNet, StripNetConfig, coordinates
 from cinc_ecg.types import Strip
@@ -84,6 +88,15 @@ def test_a_full_gpu_is_left_for_the_processor(net, strips, monkeypatch, caplog):
     monkeypatch.setattr(LearnedStripReader, "_prior", lambda *args: full(LearnedGpu, *args))
     with pytest.raises(torch.OutOfMemoryError):
         reader.prior(rows[0], levels)
+
+
+def test_a_model_trained_again_is_loaded_again(tmp_path):
+    """A name stands for what lies in the folder now, and is loaded once while that stays."""
+    shutil.copytree(PACKAGED, tmp_path / "m")
+    first = named_strip_reader(str(tmp_path / "m"))
+    assert named_strip_reader(str(tmp_path / "m")) is first
+    os.utime(tmp_path / "m" / CARD, ns=(1, 1))
+    assert named_strip_reader(str(tmp_path / "m")) is not first
 
 
 class LearnedGpu:
