@@ -64,6 +64,30 @@ def read_leads(
     return Reading(hypothesis, panels, cut, as_read, signal, remarks, simultaneous, known)
 
 
+def arrangement_notes(reading: Reading, by_names: Hypothesis) -> list[Note]:
+    """Say what was taken for granted about the arrangement.
+
+    Args:
+        reading: The page as it was read.
+        by_names: The arrangement that the printed names speak for.
+    """
+    notes = []
+    chosen = reading.hypothesis
+    if chosen is not by_names:
+        text = (
+            f"the names read best as {by_names.name}, but its leads contradict each other and "
+            f"those of {chosen.name} do not"
+        )
+        notes.append(Note("layout_by_arithmetic", "info", "page", text))
+    if not reading.timing_known:
+        custom = "show the same seconds" if reading.simultaneous else "follow each other"
+        text = (
+            f"nothing on the page tells how the columns lie in time; it is taken that they {custom}"
+        )
+        notes.append(Note("timing_assumed", "info", "page", text))
+    return notes
+
+
 def alternatives(found: Sequence[Hypothesis]) -> list[Hypothesis]:
     """Return the best hypothesis and its rivals over the same panels with other leads in them."""
     best = found[0]

@@ -9,6 +9,7 @@ import numpy as np
 
 from cinc_ecg.digitization.arrange import (
     alternatives,
+    arrangement_notes,
     confidence_against,
     least_contradicted,
     read_leads,
@@ -21,7 +22,7 @@ from cinc_ecg.digitization.gridless import scale_without_grid
 from cinc_ecg.digitization.layout import Hypothesis, hypotheses, named_rows, posterior
 from cinc_ecg.digitization.orient import UprightPage, stand_upright
 from cinc_ecg.digitization.pulse_edges import refine_sides
-from cinc_ecg.digitization.quality import low_snr_notes, with_expected_snr
+from cinc_ecg.digitization.quality import quality_notes, with_expected_snr
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
 from cinc_ecg.digitization.seen import joined_names
@@ -152,17 +153,7 @@ def digitize(
     if chosen is not candidates[0]:
         runner_up = candidates[0].name
         confidence = confidence_against(chosen, candidates[0])
-        text = (
-            f"the names read best as {runner_up}, but its leads contradict each other and those of "
-            f"{chosen.name} do not"
-        )
-        notes.append(Note("layout_by_arithmetic", "info", "page", text))
-    if not reading.timing_known:
-        custom = "show the same seconds" if reading.simultaneous else "follow each other"
-        text = (
-            f"nothing on the page tells how the columns lie in time; it is taken that they {custom}"
-        )
-        notes.append(Note("timing_assumed", "info", "page", text))
+    notes += arrangement_notes(reading, candidates[0])
     signal = reading.signal if config.reconcile else reading.as_read
     remarks = reading.remarks
     notes += remarks
@@ -178,7 +169,7 @@ def digitize(
             f"{image.source}: no lead could be read from the {len(frame.rows)} rows taken for "
             "traces; an ECG page shows at least one"
         )
-    notes += low_snr_notes(statuses)
+    notes += quality_notes(statuses, named=config.leads is not None)
     layout = Layout(
         chosen.name,
         tuple(panels),

@@ -19,6 +19,8 @@ from cinc_ecg.types import LeadStatus, Note, Signal
 LOW_SNR_DB = 8.0
 #: A contradiction smaller than this is that of rounding.
 _FLOOR_MV = 0.003
+#: Fewer leads than this are what a page of limb or chest leads alone does not show either.
+_FEW_LEADS = 6
 #: Flat lines: less power than any lead with beats has.
 _LEAST_POWER_DB = -35.0
 #: No expectation leaves this range: beyond it there were no pages to learn from.
@@ -116,6 +118,27 @@ def with_expected_snr(
         )
         for status in statuses
     )
+
+
+def few_leads_notes(statuses: Sequence[LeadStatus]) -> list[Note]:
+    """Warn where so few leads were recognised that a usual page has probably been misread."""
+    read = [status.lead for status in statuses if status.status != "missing"]
+    if len(read) >= _FEW_LEADS:
+        return []
+    text = (
+        f"only {len(read)} of 12 leads were recognised ({', '.join(read)}); if the page shows "
+        "more, look at the overlay and give --layout or --leads"
+    )
+    return [Note("few_leads", "warning", "page", text)]
+
+
+def quality_notes(statuses: Sequence[LeadStatus], *, named: bool = False) -> list[Note]:
+    """Warn of what makes a result doubtful as a whole.
+
+    Args:
+        named: The user named the leads, so their number is no surprise.
+    """
+    return [*([] if named else few_leads_notes(statuses)), *low_snr_notes(statuses)]
 
 
 def low_snr_notes(statuses: Sequence[LeadStatus]) -> list[Note]:

@@ -4,6 +4,7 @@ import pytest
 from cinc_ecg.digitization.quality import (
     LOW_SNR_DB,
     expected_snr,
+    few_leads_notes,
     low_snr_notes,
     stated_snr,
     with_expected_snr,
@@ -56,3 +57,11 @@ def test_poor_leads_are_named_and_missing_ones_left_alone():
     poor, _ = with_expected_snr(statuses, lead(5.0), 0.5)
     (note,) = low_snr_notes([poor, missing])
     assert (note.code, note.severity, note.where) == ("low_snr", "warning", "II")
+
+
+def test_a_page_of_which_few_leads_were_recognised_is_doubtful():
+    chest = [LeadStatus(f"V{k}", "ok", coverage=1.0) for k in range(1, 7)]
+    assert few_leads_notes(chest) == []
+    (note,) = few_leads_notes([*chest[:2], LeadStatus("II", "missing")])
+    assert note.code == "few_leads"
+    assert "V1, V2" in note.text
