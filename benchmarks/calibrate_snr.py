@@ -21,7 +21,7 @@ from benchmarks.measure import score_page
 from benchmarks.run import N_RECORDINGS
 from benchmarks.run import SEED as BENCHMARK_SEED
 from benchmarks.sources import Task, choose_recordings, drawn_tasks, open_page
-from cinc_ecg.digitization.quality import LOW_SNR_DB, features, power_and_noise
+from cinc_ecg.digitization.quality import LOW_SNR_DB, WARN_BELOW_DB, features, power_and_noise
 from cinc_ecg.errors import CincEcgError
 from cinc_ecg.types import FloatArray
 
@@ -85,7 +85,7 @@ def report(leads: Sequence[Lead], *, compared: bool) -> str:
     """Describe a fit in two lines."""
     weights, expected = fit(leads, compared=compared)
     snr = np.array([lead.snr_db for lead in leads])
-    low, named = snr < LOW_SNR_DB, expected < LOW_SNR_DB
+    low, named = snr < LOW_SNR_DB, expected < WARN_BELOW_DB
     names = ("constant", "stated", "power", "coverage", "limb")
     told = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, weights, strict=False))
     return (

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cinc_ecg.digitization.quality import LOW_SNR_DB, WARN_BELOW_DB
 from cinc_ecg.types import FloatArray
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
@@ -61,7 +62,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("details", type=Path, help="from benchmarks.run --details")
     leads = leads_given(read_details(parser.parse_args(argv).details))
     off = leads[:, 1] - leads[:, 0]
+    low, named = leads[:, 1] < LOW_SNR_DB, leads[:, 0] < WARN_BELOW_DB
     print(table(leads))
+    print(
+        f"below {LOW_SNR_DB:g} dB: {low.sum()} leads, {(low & named).sum()} of them named in a "
+        f"warning (expected below {WARN_BELOW_DB:g} dB); of the other {(~low).sum()}, "
+        f"{(~low & named).sum()} named"
+    )
     print(
         f"{len(leads)} leads; measured minus expected: mean {off.mean():.1f} dB, rms "
         f"{np.sqrt(np.mean(off**2)):.1f} dB"

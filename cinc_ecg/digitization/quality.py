@@ -15,8 +15,9 @@ import numpy as np
 
 from cinc_ecg.types import LeadStatus, Note, Signal
 
-#: Leads expected below this are named in a warning.
-LOW_SNR_DB = 8.0
+#: A lead below this is read badly. A warning names those expected below the second value: what is
+#: expected lies nearer to the middle than what comes.
+LOW_SNR_DB, WARN_BELOW_DB = 8.0, 12.0
 #: A contradiction smaller than this is that of rounding.
 _FLOOR_MV = 0.003
 #: Fewer leads than this are what a page of limb or chest leads alone does not show either.
@@ -47,8 +48,8 @@ class SnrModel:
 
 
 #: With and without limb leads to compare; from `python -m benchmarks.calibrate_snr`.
-WITH_LIMB_LEADS = SnrModel(-52.7, 0.96, -0.55, 14.0, -17.0)
-WITHOUT_LIMB_LEADS = SnrModel(-10.0, 1.05, -0.4, 14.0)
+WITH_LIMB_LEADS = SnrModel(-74.00, 0.78, -0.22, 63.37, -7.30)
+WITHOUT_LIMB_LEADS = SnrModel(-82.86, 1.01, -0.38, 80.93)
 
 
 def stated_snr(signal: Signal, lead: str) -> float | None:
@@ -146,10 +147,10 @@ def low_snr_notes(statuses: Sequence[LeadStatus]) -> list[Note]:
     poor = [
         (status.lead, status.predicted_snr_db)
         for status in statuses
-        if status.predicted_snr_db is not None and status.predicted_snr_db < LOW_SNR_DB
+        if status.predicted_snr_db is not None and status.predicted_snr_db < WARN_BELOW_DB
     ]
     if not poor:
         return []
     worst = ", ".join(f"{lead} ({value:.0f} dB)" for lead, value in poor)
-    text = f"expected to be read badly: {worst}; look at the overlay before you use them"
+    text = f"probably read badly: {worst}; look at the overlay before you use them"
     return [Note("low_snr", "warning", ", ".join(lead for lead, _ in poor), text)]

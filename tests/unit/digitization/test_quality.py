@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cinc_ecg.digitization.quality import (
-    LOW_SNR_DB,
+    WARN_BELOW_DB,
     expected_snr,
     few_leads_notes,
     low_snr_notes,
@@ -51,7 +51,7 @@ def test_it_stays_within_what_was_seen(sigma_mv):
 def test_poor_leads_are_named_and_missing_ones_left_alone():
     statuses = [LeadStatus("II", "ok", coverage=1.0), LeadStatus("V1", "missing")]
     fine, missing = with_expected_snr(statuses, lead(0.005), 0.005)
-    assert fine.predicted_snr_db > LOW_SNR_DB
+    assert fine.predicted_snr_db > WARN_BELOW_DB
     assert missing == statuses[1]
     assert low_snr_notes([fine, missing]) == []
     poor, _ = with_expected_snr(statuses, lead(5.0), 0.5)
