@@ -15,10 +15,12 @@ from cinc_ecg.types import FloatArray, LeadName, PageGeometry, Pulse
 
 #: Resolution at which rows are looked for among seen traces.
 _PX_PER_MM = 3.0
-#: A seen row is a new one from this share of the rows' usual distance from all others.
-_APART = 0.6
-#: It counts when it is at least this long, compared with the longest row.
+#: A seen row is a new one from this share of the rows' usual distance from all others; lines of
+#: text stand closer.
+_APART = 0.75
+#: It counts when it is at least this long, compared with the longest row, and has few breaks.
 _LEAST_LENGTH = 0.6
+_LEAST_COVERAGE = 0.9
 #: Two names are one when their centres are this near.
 _SAME_MM = 3.5
 #: A seen name fills an empty place from this score, and is believed no more than this.
@@ -61,16 +63,16 @@ def added_rows(rows: Sequence[Row], seen: Sequence[Row]) -> tuple[Row, ...]:
     if not rows:
         return tuple(seen)
     levels = np.array([row.baseline_mm for row in rows])
-    every = np.sort([row.baseline_mm for row in (*rows, *seen)])
-    gaps = np.diff(every)
-    # Rows found twice lie close together; the usual distance is that between different ones.
-    apart = gaps[gaps > 5.0]
-    spacing = float(np.median(apart)) if len(apart) else 25.0
+    # Where rows are too faint for the ink, the seen ones tell better how far apart they are.
+    telling = seen if len(seen) > 2 else rows
+    gaps = np.diff(np.sort([row.baseline_mm for row in telling]))
+    spacing = float(np.median(gaps)) if len(gaps) else 25.0
     longest = max(row.x1_mm - row.x0_mm for row in (*rows, *seen))
     new = [
         row
         for row in seen
-        if np.abs(levels - row.baseline_mm).min() > _APART * min(spacing, 25.0)
+        if np.abs(levels - row.baseline_mm).min() > _APART * spacing
+        and row.coverage > _LEAST_COVERAGE
         and row.x1_mm - row.x0_mm > _LEAST_LENGTH * longest
     ]
     return tuple(sorted((*rows, *new), key=lambda row: row.baseline_mm))

@@ -31,6 +31,8 @@ _LEVEL_MV = 1.0
 _SMEAR_S, _COMMON, _GUESS = 0.02, 0.5, 1.0
 _SMALLEST_SIGMA_MV, _UNKNOWN_MV = 1e-3, 100.0
 _SMOOTHING_S = 0.003
+#: Standard error from which there is nothing more to lose.
+_LOST_MV = 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,8 @@ def _visible(trace: LeadTrace, panel: Panel, window: Window, fs_hz: float) -> ND
 
 def _hat(model: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return per sample the matrix that fits readings (n, k, k), and the fit's standard errors."""
-    weighted = model[None] / sigma[:, :, None] ** 2
+    # Where all leads are lost at once their errors have no bound, and nothing could be inverted.
+    weighted = model[None] / np.minimum(sigma, _LOST_MV)[:, :, None] ** 2
     covariance = np.linalg.inv(np.einsum("ki,nkj->nij", model, weighted))
     spread = np.einsum("ki,nij->nkj", model, covariance)
     hat = np.einsum("nki,nji->nkj", spread, weighted)

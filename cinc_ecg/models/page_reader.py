@@ -24,6 +24,9 @@ from cinc_ecg.types import EcgImage, FloatArray, LeadName, Orientation, PageEvid
 _SURE_TURN = 0.6
 #: Paper that the network is this sure of is paper, however dark.
 _SURE_PAPER = 0.9
+#: Scale of a whole page as the network sees it, and the share of its long side below which a
+#: picture shows a part of a page, so near that grid lines look like traces: then it looks again.
+_USUAL_PX_PER_MM, _CLOSE = 4.2, 0.7
 #: Length of the phase's vectors from which the grid is seen.
 _SEEN_GRID = 0.5
 
@@ -59,16 +62,17 @@ class LearnedPageReader:
         pixels = light_paper(image.pixels)
         sight = look(self.net, pixels, self.device)
         shape = (image.height, image.width)
-        evidence = PageEvidence(
-            orientation=self._orientation(sight),
-            trace=_full_size(sight.trace, shape) if "trace" in self.parts else None,
-        )
+        evidence = self._evidence(sight, shape)
         paper = _full_size(sight.page, shape) > _SURE_PAPER if "paper" in self.parts else None
         try:
             found = read_grid(pixels, paper, sight.waves if "waves" in self.parts else ())
         except GridNotFound:
             return evidence
         assert found.lattice is not None
+        long_side = max(shape) * _USUAL_PX_PER_MM / max(found.lattice.px_per_mm)
+        if long_side < _CLOSE * self.net.config.long_side_px:
+            sight = look(self.net, pixels, self.device, round(long_side))
+            evidence = self._evidence(sight, shape)
         way = evidence.orientation or Orientation()
         names = self._names(pixels, sight, way) if "names" in self.parts else ()
         upright = turned(found.lattice, way.quarter_turns, way.mirrored)
@@ -78,6 +82,13 @@ class LearnedPageReader:
             page_mask=found.page_mask,
             grid_mask=self._grid(found, sight),
             names=names_mm(names, upright) or None,
+        )
+
+    def _evidence(self, sight: PageSight, shape: tuple[int, int]) -> PageEvidence:
+        """Return what needs no geometry, for a picture of (H, W) pixels."""
+        return PageEvidence(
+            orientation=self._orientation(sight),
+            trace=_full_size(sight.trace, shape) if "trace" in self.parts else None,
         )
 
     def _grid(self, found: PageEvidence, sight: PageSight) -> NDArray[np.bool_] | None:

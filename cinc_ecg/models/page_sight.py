@@ -64,16 +64,22 @@ class PageSight:
 
 
 @torch.no_grad()
-def look(net: PageNet, pixels: NDArray[np.uint8], device: torch.device) -> PageSight:
+def look(
+    net: PageNet,
+    pixels: NDArray[np.uint8],
+    device: torch.device,
+    long_side_px: int | None = None,
+) -> PageSight:
     """Run the network on a picture.
 
     Args:
         net: In inference mode.
         pixels: (H, W, 3), dark ink on light paper.
         device: Of the network.
+        long_side_px: The picture is brought to this; the network's own by default.
     """
     height, width = pixels.shape[:2]
-    factor = net.config.long_side_px / max(height, width)
+    factor = (long_side_px or net.config.long_side_px) / max(height, width)
     size = (max(round(width * factor), 1), max(round(height * factor), 1))
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     small = torch.from_numpy(np.asarray(cv2.resize(pixels, size, interpolation=how))).to(device)
