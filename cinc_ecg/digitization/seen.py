@@ -17,7 +17,7 @@ from cinc_ecg.types import FloatArray, LeadName, PageGeometry, Pulse
 _PX_PER_MM = 3.0
 #: A seen row is a new one from this share of the rows' usual distance from all others; lines of
 #: text stand closer.
-_APART = 0.75
+_APART = 0.6
 #: It counts when it is at least this long, compared with the longest row, and has few breaks.
 _LEAST_LENGTH = 0.6
 _LEAST_COVERAGE = 0.9

@@ -186,8 +186,9 @@ def _visible(trace: LeadTrace, panel: Panel, window: Window, fs_hz: float) -> ND
 
 def _hat(model: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return per sample the matrix that fits readings (n, k, k), and the fit's standard errors."""
-    # Where all leads are lost at once their errors have no bound, and nothing could be inverted.
-    weighted = model[None] / np.minimum(sigma, _LOST_MV)[:, :, None] ** 2
+    # Neither a lead that is lost nor one that never moves may make the normal equations singular.
+    bounded = np.clip(sigma, _SMALLEST_SIGMA_MV, _LOST_MV)
+    weighted = model[None] / bounded[:, :, None] ** 2
     covariance = np.linalg.inv(np.einsum("ki,nkj->nij", model, weighted))
     spread = np.einsum("ki,nij->nkj", model, covariance)
     hat = np.einsum("nki,nji->nkj", spread, weighted)
