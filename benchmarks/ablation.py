@@ -19,16 +19,23 @@ from benchmarks.run import N_RECORDINGS, SEED
 from benchmarks.sources import Page, Task, choose_recordings, drawn_tasks, open_page
 from benchmarks.stages import TrueGeometry, TrueTraces, with_true_layout
 from cinc_ecg.digitization.pipeline import DigitizeConfig, digitize
+from cinc_ecg.digitization.read_page import ClassicalPageReader
 from cinc_ecg.digitization.read_strips import ClassicalStripReader, StripReaderSettings
 from cinc_ecg.errors import CincEcgError
-from cinc_ecg.models.readers import PACKAGED, load_strip_reader, named_strip_reader, set_threads
-from cinc_ecg.types import Signal, StripReader
+from cinc_ecg.models.readers import (
+    PACKAGED,
+    load_strip_reader,
+    named_page_reader,
+    named_strip_reader,
+    set_threads,
+)
+from cinc_ecg.types import PageReader, Signal, StripReader
 
 CONDITIONS = "clean,augment,bw,wrinkle,lowres,camera1,camera2,camera3,layouts"
 EXPLANATION = """\
 Mean SNR in dB over every (record, lead), one-dimensional alignment (benchmarks/measure.py, fast);
 refused pages count 0. *as it ships*: everything. *no …*: that part left out, the rest unchanged;
-*none*: without network, correction and combining. *true …*: that stage replaced by what the
+*none*: without networks, correction and combining. *true …*: that stage replaced by what the
 renderer knows: the page's map, the arrangement with names, speed and gain, the pen's line.
 """
 
@@ -41,9 +48,18 @@ def _ships() -> StripReader:
     return named_strip_reader("learned")
 
 
-def _piped(page: Page, reader: StripReader, *, reconcile: bool = True) -> Signal:
+def _pages() -> PageReader:
+    return named_page_reader("learned")
+
+
+def _piped(page: Page, pages: PageReader, strips: StripReader, *, reconcile: bool = True) -> Signal:
     config = DigitizeConfig(reconcile=reconcile)
-    return digitize(page.image, strip_reader=reader, config=config).signal
+    return digitize(page.image, page_reader=pages, strip_reader=strips, config=config).signal
+
+
+def _bare(page: Page) -> Signal:
+    strips = ClassicalStripReader(StripReaderSettings(rerender=False))
+    return _piped(page, ClassicalPageReader(), strips, reconcile=False)
 
 
 def _true_geometry(page: Page) -> Signal:
@@ -60,18 +76,18 @@ def _true_both(page: Page) -> Signal:
 def _true_traces(page: Page) -> Signal:
     assert page.truth is not None
     reader = TrueTraces(page.truth)
-    return digitize(page.image, strip_reader=reader, observe=reader.observe).signal
+    found = digitize(page.image, page_reader=_pages(), strip_reader=reader, observe=reader.observe)
+    return found.signal
 
 
 #: Column -> how a page is digitized.
 WAYS: dict[str, Callable[[Page], Signal]] = {
-    "as it ships": lambda page: _piped(page, _ships()),
-    "no strip network": lambda page: _piped(page, ClassicalStripReader()),
-    "no correction": lambda page: _piped(page, _uncorrected()),
-    "no combining": lambda page: _piped(page, _ships(), reconcile=False),
-    "none": lambda page: _piped(
-        page, ClassicalStripReader(StripReaderSettings(rerender=False)), reconcile=False
-    ),
+    "as it ships": lambda page: _piped(page, _pages(), _ships()),
+    "no page network": lambda page: _piped(page, ClassicalPageReader(), _ships()),
+    "no strip network": lambda page: _piped(page, _pages(), ClassicalStripReader()),
+    "no correction": lambda page: _piped(page, _pages(), _uncorrected()),
+    "no combining": lambda page: _piped(page, _pages(), _ships(), reconcile=False),
+    "none": _bare,
     "true geometry": _true_geometry,
     "true geometry + layout": _true_both,
     "true traces": _true_traces,
