@@ -19,7 +19,7 @@ from cinc_ecg.errors import CardError, CincEcgError
 from cinc_ecg.io.images import read_pages
 from cinc_ecg.models.card import CARD_FILE
 from cinc_ecg.models.dx import DxModel, load_dx
-from cinc_ecg.models.readers import load_strip_reader, named_strip_reader
+from cinc_ecg.models.readers import load_strip_reader, named_page_reader, named_strip_reader
 from cinc_ecg.types import (
     Diagnosis,
     Digitization,
@@ -44,7 +44,7 @@ Digitize = Callable[[EcgImage], Digitization]
 def digitize(
     image: EcgImage,
     *,
-    page_reader: PageReader | None = None,
+    page_reader: PageReader | str = "learned",
     strip_reader: StripReader | str = "learned",
     config: DigitizeConfig | None = None,
     observe: Observe | None = None,
@@ -53,7 +53,7 @@ def digitize(
 
     Args:
         image: As `cinc_ecg.read_image` gives it; of a vector PDF the drawn lines are read.
-        page_reader: Reads the page's geometry; the classical one by default.
+        page_reader: A reader, or a name as of `strip_reader`.
         strip_reader: A reader, "learned" (the packaged weights), "classical", or the folder of a
             model that `cinc-ecg train digitizer` wrote.
         config: What is known beforehand.
@@ -63,10 +63,11 @@ def digitize(
         DigitizationError: A subclass with a reason code, when no trustworthy signal can be given.
         CardError: Weights are missing or damaged; names the file.
     """
+    pages = named_page_reader(page_reader) if isinstance(page_reader, str) else page_reader
     reader = named_strip_reader(strip_reader) if isinstance(strip_reader, str) else strip_reader
     return digitize_source(
         image,
-        page_reader=page_reader,
+        page_reader=pages,
         strip_reader=reader,
         config=config,
         observe=observe,

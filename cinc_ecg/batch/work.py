@@ -24,7 +24,7 @@ from cinc_ecg.types import Digitization, EcgImage, PageReader, StripReader
 
 FORMATS = (*DATA_FORMATS, "png")
 #: Weights of the strip reader that comes with the package.
-_PACKAGED = Path(__file__).resolve().parents[1] / "weights" / "strips"
+_PACKAGED = Path(__file__).resolve().parents[1] / "weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,8 @@ def strip_reader(name: str) -> StripReader | None:
     return readers.named_strip_reader(name)
 
 
-def check_strip_reader(name: str) -> None:
-    """Make sure that the weights of a strip reader are there, in the process that starts workers.
+def check_readers(strips: str, pages: str) -> None:
+    """Make sure that the weights of both readers are there, in the process that starts workers.
 
     The package's own are compared with the checksum on their card, which needs no torch: loading
     that would take longer than the check and half a gigabyte. All others are loaded.
@@ -134,8 +134,10 @@ def check_strip_reader(name: str) -> None:
     Raises:
         CardError: As `strip_reader`.
     """
-    if name != "learned" or not _is_intact(_PACKAGED / "strip_reader.json"):
-        strip_reader(name)
+    if strips != "learned" or not _is_intact(_PACKAGED / "strips" / "strip_reader.json"):
+        strip_reader(strips)
+    if pages != "learned" or not _is_intact(_PACKAGED / "pages" / "page_reader.json"):
+        page_reader(pages)
 
 
 def _is_intact(card: Path) -> bool:

@@ -29,6 +29,7 @@ from cinc_ecg.types import (
     Digitization,
     EcgImage,
     LeadStatus,
+    PageReader,
     RecordHeader,
     Signal,
     StripReader,
@@ -47,7 +48,7 @@ class DigitizationModel:
     """What reads a page: the readers a model folder names.
 
     Attributes:
-        page_reader, strip_reader: "classical"; a strip reader may also be "learned" (packaged), or
+        page_reader, strip_reader: "classical" or "learned" (packaged); a strip reader may also be
             "strips" (fine-tuned, in the model folder).
         digitize: The function that turns a picture of a record into a result.
     """
@@ -68,10 +69,24 @@ def load_models(model_folder: str, verbose: bool) -> tuple[DigitizationModel, Dx
     """
     card = _read_card(Path(model_folder))
     name, reader = _load_strip_reader(Path(model_folder), str(card["strip_reader"]))
-    digitize = partial(_digitize, strip_reader=reader)
-    model = DigitizationModel(str(card["page_reader"]), name, digitize)
+    pages, page_reader = _load_page_reader(str(card["page_reader"]))
+    digitize = partial(_digitize, page_reader=page_reader, strip_reader=reader)
+    model = DigitizationModel(pages, name, digitize)
     _report(verbose, "page reader %s, strip reader %s", model.page_reader, model.strip_reader)
     return model, _load_classifier(Path(model_folder), card.get("classifier"), verbose)
+
+
+def _load_page_reader(name: str) -> tuple[str, PageReader | None]:
+    """Return the page reader a card names, or the classical one with a warning."""
+    if name == "classical":
+        return name, None
+    from cinc_ecg.models.readers import named_page_reader
+
+    try:
+        return name, named_page_reader(name)
+    except CincEcgError as error:
+        _LOG.warning("[%s] %s; using the classical page reader", error.reason_code, error)
+        return "classical", None
 
 
 def _load_strip_reader(folder: Path, name: str) -> tuple[str, StripReader | None]:
@@ -114,7 +129,8 @@ def _read_card(folder: Path) -> dict[str, object]:
         if not isinstance(card, dict) or card.get("schema") != CARD_SCHEMA:
             raise CardError(f"is no card of schema {CARD_SCHEMA}")
         readers = card.get("page_reader"), card.get("strip_reader")
-        if readers[0] != "classical" or readers[1] not in ("classical", "learned", STRIP_FOLDER):
+        strips = ("classical", "learned", STRIP_FOLDER)
+        if readers[0] not in ("classical", "learned") or readers[1] not in strips:
             raise CardError(f"names readers {readers} that this version does not have")
         return card
     except (OSError, ValueError, CardError) as error:
@@ -123,11 +139,15 @@ def _read_card(folder: Path) -> dict[str, object]:
 
 
 def _digitize(
-    image: EcgImage, header: RecordHeader, *, strip_reader: StripReader | None = None
+    image: EcgImage,
+    header: RecordHeader,
+    *,
+    page_reader: PageReader | None = None,
+    strip_reader: StripReader | None = None,
 ) -> Digitization:
     duration_s = header.n_samples / header.fs_hz or None
     config = DigitizeConfig(fs_hz=header.fs_hz, duration_s=duration_s)
-    return digitize_source(image, strip_reader=strip_reader, config=config)
+    return digitize_source(image, page_reader=page_reader, strip_reader=strip_reader, config=config)
 
 
 def run_models(

@@ -82,9 +82,10 @@ def train_models(data_folder: str, model_folder: str, verbose: bool) -> None:
     else:
         _LOG.info("[time] %.0f s are too little to fine-tune the strip reader", left_s)
     card = classical_card(n_training_records=len(recordings)) | {
+        "page_reader": "learned",
         "strip_reader": STRIP_FOLDER if strips else "learned",
         "classifier": DX_FOLDER if dx else None,
-        "summary": "Geometry, a learned strip reader, diagnosis from the digitized signal.",
+        "summary": "Learned readers of pages and strips, diagnosis from the digitized signal.",
     }
     card["task"] = "digitization+diagnosis" if dx else "digitization"
     fitted = bool(dx or (strips and strips["kept"]))

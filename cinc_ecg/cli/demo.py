@@ -23,7 +23,7 @@ def demo(
     Leaves the page, the signals (WFDB, CSV, JSON), the overlay and a clean replot in OUT.
     """
     from cinc_ecg.batch.pool import usable_cores
-    from cinc_ecg.batch.work import strip_reader
+    from cinc_ecg.batch.work import page_reader, strip_reader
     from cinc_ecg.digitization.threads import set_threads
     from cinc_ecg.digitization.vector_digitize import digitize_source
     from cinc_ecg.io.atomic import make_folder, write_bytes
@@ -39,10 +39,10 @@ def demo(
     write_bytes(out / "page.png", encode_png(page.pixels))
     write_record(out / "truth", truth.signal, comments=["simulated; NaN where nothing is printed"])
     image = read_image(out / "page.png")
-    reader = strip_reader("learned")
+    pages, strips = page_reader("learned"), strip_reader("learned")
     set_threads(usable_cores())
     read_from = time.monotonic()
-    result = digitize_source(image, strip_reader=reader)
+    result = digitize_source(image, page_reader=pages, strip_reader=strips)
     took_s = time.monotonic() - read_from
     files = ["page.png", "truth.dat", "truth.hea", *_write(out, image, result)]
     _print_table(truth.signal, result)

@@ -72,7 +72,7 @@ def digitize(
             help="Who looks at the page first: learned (packaged weights), classical, or a folder "
             "that `train digitizer network=pages` wrote.",
         ),
-    ] = "classical",
+    ] = "learned",
     no_weights: Annotated[
         bool, typer.Option("--no-weights", help="Use no trained weights: both readers classical.")
     ] = False,
@@ -91,14 +91,13 @@ def digitize(
     """
     from cinc_ecg.batch.pool import usable_cores
     from cinc_ecg.batch.run import BatchSettings, run_batch
-    from cinc_ecg.batch.work import FORMATS, DigitizeOptions, check_strip_reader, page_reader
+    from cinc_ecg.batch.work import FORMATS, DigitizeOptions, check_readers
     from cinc_ecg.io.formats import check_formats
 
     wanted = _items(formats)
     check_formats(wanted, FORMATS)
     reader, pages = ("classical", "classical") if no_weights else (reader, pages)
-    check_strip_reader(reader)  # missing or damaged weights end the run before it starts
-    page_reader(pages)
+    check_readers(reader, pages)  # missing or damaged weights end the run before it starts
     options = DigitizeOptions(
         formats=wanted,
         fs_hz=fs,

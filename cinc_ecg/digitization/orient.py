@@ -25,6 +25,10 @@ _SURE_MERIT = 1.5
 _SURE_NAMES = 2.0
 
 
+#: Lead names from which the page reader's rows are believed.
+_VOUCHING_NAMES = 2
+
+
 @dataclass(frozen=True, slots=True)
 class UprightPage:
     """A page the right way up with what is printed on it.
@@ -150,7 +154,9 @@ def _read(
     marks = marks_on(darkness.ink(), strokes)
     printed = _at_resolution(_shrunk(valid & grid, 1.0, scale), strokes)
     rows = tuple(find_rows(strokes, printed, marks.pulses))
-    if evidence.trace is not None:
+    # Curves that are no leads look like traces too: names vouch for what only the reader sees.
+    named = {n.lead for n in marks.names if n.score > 0.6 and n.lead != "I"}
+    if evidence.trace is not None and len(named) >= _VOUCHING_NAMES:
         rows = rows_with_seen(rows, evidence.trace, upright, valid, marks.pulses)
     return UprightPage(upright, page, scale, origin, orientation, rows, marks)
 

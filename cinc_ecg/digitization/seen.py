@@ -57,11 +57,12 @@ def rows_with_seen(
 
 
 def added_rows(rows: Sequence[Row], seen: Sequence[Row]) -> tuple[Row, ...]:
-    """Return the rows and, of the seen ones, those that lie where no row was found."""
-    if not seen:
+    """Return the rows and, of the seen ones, those that lie where no row was found.
+
+    Where the ink shows no row at all nothing is added: diagrams have no pen that runs for long.
+    """
+    if not seen or not rows:
         return tuple(rows)
-    if not rows:
-        return tuple(seen)
     levels = np.array([row.baseline_mm for row in rows])
     # Where rows are too faint for the ink, the seen ones tell better how far apart they are.
     telling = seen if len(seen) > 2 else rows

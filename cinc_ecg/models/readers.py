@@ -27,7 +27,7 @@ PACKAGED = Path(__file__).resolve().parents[1] / "weights" / "strips"
 PACKAGED_PAGES = PACKAGED.with_name("pages")
 #: What "default" means, for strips and for pages.
 DEFAULT = "learned"
-DEFAULT_PAGES = "classical"
+DEFAULT_PAGES = "learned"
 #: Level of a neighbour that is not there, in mm.
 _NO_NEIGHBOUR_MM = 80.0
 

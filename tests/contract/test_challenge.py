@@ -150,7 +150,7 @@ def test_train_model_makes_a_model_that_loads(submission):
     card = json.loads((root / "new" / "model" / "card.json").read_text())
     assert card["schema"] == "cinc_ecg/model"
     code = "import team_code; print(team_code.load_models('new/model', False)[0].page_reader)"
-    assert run(root, "-c", code).stdout.strip() == "classical"
+    assert run(root, "-c", code).stdout.strip() == "learned"
 
 
 def test_the_organizers_own_files_dropped_over_ours(submission):

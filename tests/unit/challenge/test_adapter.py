@@ -125,7 +125,7 @@ def test_training_leaves_a_model_folder_that_loads(record, tmp_path, caplog):
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         loaded, classifier = adapter.load_models(str(tmp_path / "new/model"), False)
-    assert loaded.page_reader == "classical"
+    assert loaded.page_reader == "learned"
     assert classifier.reported  # nothing was learned, so it is the packaged one
     assert caplog.text == ""
 

@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from cinc_ecg.batch import work
-from cinc_ecg.batch.work import DigitizeOptions, check_strip_reader, strip_reader
+from cinc_ecg.batch.work import DigitizeOptions, check_readers, page_reader, strip_reader
 from cinc_ecg.cli.app import run
 from cinc_ecg.errors import CardError
-from cinc_ecg.models.readers import PACKAGED, LearnedStripReader
+from cinc_ecg.models.page_reader import LearnedPageReader
+from cinc_ecg.models.readers import PACKAGED, PACKAGED_PAGES, LearnedStripReader
 
 
 def test_packaged_weights_load():
@@ -44,31 +45,53 @@ def test_a_folder_without_a_card_is_refused(tmp_path, capsys):
 
 def test_the_packages_weights_are_checked_without_torch():
     code = (
-        "import sys; from cinc_ecg.batch.work import check_strip_reader; "
-        "check_strip_reader('learned'); print('torch' in sys.modules)"
+        "import sys; from cinc_ecg.batch.work import check_readers; "
+        "check_readers('learned', 'learned'); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-    assert work._PACKAGED == PACKAGED
+    assert work._PACKAGED / "strips" == PACKAGED
+    assert work._PACKAGED / "pages" == PACKAGED_PAGES
 
 
+@pytest.mark.parametrize("kind", ["strip", "page"])
 @pytest.mark.parametrize("harm", ["alter", "remove", "no card"])
-def test_damage_to_the_packages_weights_is_seen(tmp_path, monkeypatch, harm):
-    folder = tmp_path / "strips"
-    shutil.copytree(PACKAGED, folder)
+def test_damage_to_the_packages_weights_is_seen(tmp_path, monkeypatch, harm, kind):
+    shutil.copytree(PACKAGED, tmp_path / "strips")
+    shutil.copytree(PACKAGED_PAGES, tmp_path / "pages")
+    folder = tmp_path / f"{kind}s"
     (file,) = folder.glob("*.safetensors")
     if harm == "alter":
         file.write_bytes(file.read_bytes()[:-1] + b"x")
     else:
-        (file if harm == "remove" else folder / "strip_reader.json").unlink()
-    monkeypatch.setattr(work, "_PACKAGED", folder)
+        (file if harm == "remove" else folder / f"{kind}_reader.json").unlink()
+    monkeypatch.setattr(work, "_PACKAGED", tmp_path)
     asked = []
 
     def load(name):
         asked.append(name)
         raise CardError("damaged")
 
-    monkeypatch.setattr(work, "strip_reader", load)
+    monkeypatch.setattr(work, f"{kind}_reader", load)
     with pytest.raises(CardError):
-        check_strip_reader("learned")
+        check_readers("learned", "learned")
     assert asked == ["learned"]
+
+
+def test_a_damaged_page_reader_is_named(tmp_path, capsys):
+    folder = tmp_path / "weights"
+    shutil.copytree(PACKAGED_PAGES, folder)
+    (file,) = folder.glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-1])
+    command = ["digitize", str(tmp_path), "-o", str(tmp_path / "out")]
+    assert run([*command, "--page-reader", str(folder)]) == 2
+    message = capsys.readouterr().err
+    assert "weights_damaged" in message
+    assert file.name in message
+    assert run([*command, "--page-reader", str(folder), "--no-weights"]) == 2
+    assert "weights_damaged" not in capsys.readouterr().err
+
+
+def test_packaged_page_weights_load():
+    assert isinstance(page_reader("learned"), LearnedPageReader)
+    assert page_reader("classical") is None
