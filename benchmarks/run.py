@@ -27,6 +27,11 @@ def parse(argv):
     parser.add_argument("--conditions", help="comma-separated; all otherwise")
     parser.add_argument("--pages", type=int, default=N_RECORDINGS, help="per condition")
     parser.add_argument("--rungs", type=int, help="pages of the ladders; one per rung otherwise")
+    parser.add_argument(
+        "--held-out",
+        action="store_true",
+        help="only recordings that the packaged networks were not trained on",
+    )
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument(
@@ -59,7 +64,9 @@ def make_tasks(arguments):
     for name in wanted:
         if name.split("/")[0] not in names:
             raise ConfigError(f"unknown condition {name!r}; there are {', '.join(names)}")
-    recordings = choose_recordings(arguments.data, N_RECORDINGS, arguments.seed)
+    recordings = choose_recordings(
+        arguments.data, N_RECORDINGS, arguments.seed, held_out=arguments.held_out
+    )
     tasks = []
     for name in wanted:
         if needs_folder(name):
@@ -127,6 +134,8 @@ def command_of(arguments):
         parts.append(f"--conditions {arguments.conditions}")
     if arguments.pages:
         parts.append(f"--pages {arguments.pages}")
+    if arguments.held_out:
+        parts.append("--held-out")
     if arguments.rungs:
         parts.append(f"--rungs {arguments.rungs}")
     if arguments.seed != SEED:

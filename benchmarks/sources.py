@@ -14,6 +14,7 @@ from benchmarks.pages import (
     ladder_rungs,
     read_condition,
 )
+from cinc_ecg.data.signal_pool import is_held_out
 from cinc_ecg.errors import InputError
 from cinc_ecg.io.images import read_image
 from cinc_ecg.io.records import find_records, read_header, read_signal
@@ -48,16 +49,26 @@ class Page:
     truth: PageTruth | None
 
 
-def choose_recordings(data: Path | None, n: int, seed: int) -> list[str | None]:
+def choose_recordings(
+    data: Path | None, n: int, seed: int, *, held_out: bool = False
+) -> list[str | None]:
     """Choose n recordings, turn by turn from each sub-folder; None stands for a simulated one.
 
     A recording must have the twelve leads, ten seconds, no gap and no flat lead in them.
+
+    Args:
+        data: Folder of WFDB records.
+        n: How many.
+        seed: Decides which.
+        held_out: Take only those that the packaged readers were not trained on.
     """
     if data is None:
         return [None] * n
     rng = np.random.default_rng(seed)
     groups: dict[str, list[str]] = {}
     for record in find_records(data):
+        if held_out and not is_held_out(record):
+            continue
         groups.setdefault(str(Path(record).parent), []).append(record)
     queues = {name: iter(rng.permutation(records)) for name, records in sorted(groups.items())}
     chosen: list[str | None] = []

@@ -7,8 +7,9 @@ import pytest
 
 from benchmarks.measure import measure_page, mistaken_leads, score_page
 from benchmarks.run import main
-from benchmarks.sources import Page, Task, drawn_tasks
+from benchmarks.sources import Page, Task, choose_recordings, drawn_tasks
 from benchmarks.table import ladder_costs, rows
+from cinc_ecg.data.signal_pool import is_held_out
 from cinc_ecg.errors import GridNotFound
 from cinc_ecg.geometry import flat_geometry
 from cinc_ecg.leads import LEADS
@@ -139,6 +140,15 @@ def test_what_a_severity_costs_is_told_on_the_same_page(page):
     assert header == "| severity | mean | median | curl | noise |"
     assert first == "| 1 | 4.0 | 4.0 | 2.0 | 6.0 |"
     assert ladder_costs(pages[:1]) == ladder_costs([]) == []
+
+
+def test_held_out_recordings_are_those_no_network_was_trained_on(tmp_path, write_ecg):
+    for k in range(12):
+        write_ecg(tmp_path / "set", f"r{k}", k)
+    everything = choose_recordings(tmp_path, 12, 0)
+    held_out = choose_recordings(tmp_path, 12, 0, held_out=True)
+    assert set(held_out) == {record for record in everything if is_held_out(record)}
+    assert 0 < len(held_out) < len(everything) == 12
 
 
 def test_bad_arguments_end_in_one_line(capsys, tmp_path):
