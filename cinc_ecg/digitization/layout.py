@@ -21,6 +21,8 @@ from cinc_ecg.layouts import TEMPLATES, LayoutTemplate
 from cinc_ecg.leads import LEADS
 from cinc_ecg.types import FloatArray, LeadName, Separator
 
+#: Ends the name of an arrangement that is in no table: its leads are those of the printed names.
+NAMED = "-named"
 #: How much likelier than an unusual one each layout is before anything is seen (natural logarithm).
 _PRIOR = {
     "3x4+1": 2.0,
@@ -308,7 +310,7 @@ def _from_names(
         for c in range(1, n_columns):
             score -= _log_odds(max(cells.get((r, c), {}).values(), default=0.0))
         places.append(Place(lead, r, float(edges[0]), float(edges[-1]), True, False))
-    name = f"{n_grid}x{n_columns}" + (f"+{n_rhythm}" if n_rhythm else "") + "-named"
+    name = f"{n_grid}x{n_columns}" + (f"+{n_rhythm}" if n_rhythm else "") + NAMED
     return Hypothesis(name, tuple(places), n_columns, False, score)
 
 

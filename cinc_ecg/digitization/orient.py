@@ -38,6 +38,7 @@ class UprightPage:
         pixels: (h, w, 3) rectified page; pixel (c, r) lies at `origin_mm + (c, r) / px_per_mm`.
         orientation: How the picture was turned.
         rows: Trace rows, top to bottom.
+        doubted_rows: The same with those that only a page reader sees, if there are any.
         marks: Names, pulses, separators and calibration text.
     """
 
@@ -48,6 +49,7 @@ class UprightPage:
     orientation: Orientation
     rows: tuple[Row, ...]
     marks: PageMarks
+    doubted_rows: tuple[Row, ...] = ()
 
 
 def turned(geometry: PageGeometry, quarter_turns: int, mirrored: bool = False) -> PageGeometry:
@@ -156,9 +158,11 @@ def _read(
     rows = tuple(find_rows(strokes, printed, marks.pulses))
     # Curves that are no leads look like traces too: names vouch for what only the reader sees.
     named = {n.lead for n in marks.names if n.score > 0.6 and n.lead != "I"}
+    more = rows
     if evidence.trace is not None and len(named) >= _VOUCHING_NAMES:
-        rows = rows_with_seen(rows, evidence.trace, upright, valid, marks.pulses)
-    return UprightPage(upright, page, scale, origin, orientation, rows, marks)
+        more = rows_with_seen(rows, evidence.trace, upright, valid, marks.pulses)
+    doubted = more if len(more) > len(rows) else ()
+    return UprightPage(upright, page, scale, origin, orientation, rows, marks, doubted)
 
 
 def _warped(mask: np.ndarray, place: PixelMap) -> np.ndarray:

@@ -4,7 +4,8 @@ Small print joins its letters, and serif faces differ in every glyph; but only a
 state a speed or a gain, and as wholes they are far apart. Each stretch of words is compared with
 all of them in all faces; phrases with another number or unit, and phrases that say something else,
 are the rivals that a reading must beat. A speed and a gain beside each other on one line vouch for
-each other: then the speed may be less clear. (A gain may not: pulses tell it better.)
+each other: then the usual speed may be less clear. (Another may not, for what is unusual needs more
+evidence; nor may a gain, which pulses tell better.)
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ _MIN_LIKENESS = 0.7
 _MARGIN = 0.04
 #: The same for a speed beside a gain; rivals are then the other values of devices alone.
 _PAIR_LIKENESS, _PAIR_MARGIN = 0.55, 0.05
+_USUAL_SPEED = 25.0
 #: Phrases of one line overlap by this share of their height, which differs by no more than this
 #: factor, and lie at most so many heights apart.
 _SAME_LINE, _SAME_HEIGHT, _SAME_PLACE = 0.7, 1.35, 25.0
@@ -121,11 +123,11 @@ def match_phrases(marks: MarkInk, pieces: Sequence[Piece]) -> list[ScaleText]:
 
 
 def _pairs(marks: MarkInk, stretches: Sequence[_Box], likeness: FloatMap) -> list[ScaleText]:
-    """Return the clearest speed that stands on one line with a gain, or nothing."""
+    """Return the clearest reading of the usual speed on one line with a gain, or nothing."""
     readings: dict[Kind, list[tuple[_Box, ScaleText]]] = {"speed": [], "gain": []}
     for box, row in zip(stretches, likeness, strict=True):
         reading = _device_value(row, marks.box_mm(box))
-        if reading is not None:
+        if reading is not None and (reading.kind == "gain" or reading.value == _USUAL_SPEED):
             readings[reading.kind].append((box, reading))
     vouched = [
         speed

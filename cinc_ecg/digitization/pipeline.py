@@ -19,7 +19,7 @@ from cinc_ecg.digitization.calibrate import calibrate
 from cinc_ecg.digitization.density import even_light, paper_background
 from cinc_ecg.digitization.frame import Frame, frame_of, snap_width
 from cinc_ecg.digitization.gridless import scale_without_grid
-from cinc_ecg.digitization.layout import Hypothesis, hypotheses, named_rows, posterior
+from cinc_ecg.digitization.layout import NAMED, Hypothesis, hypotheses, named_rows, posterior
 from cinc_ecg.digitization.orient import UprightPage, stand_upright
 from cinc_ecg.digitization.pulse_edges import refine_sides
 from cinc_ecg.digitization.quality import quality_notes, with_expected_snr
@@ -110,6 +110,7 @@ def digitize(
     page = stand_upright(pixels, evidence, evidence.lattice, settled=bool(gridless))
     sides = refine_sides(pixels, page.geometry, page.marks.pulses)
     page = replace(page, marks=replace(page.marks, pulses=sides))
+    page = with_seen_rows(page, config)
     tell("page", page)
     frame = frame_of(page.rows, page.marks.pulses)
     require_ecg(page, frame, image.source, uncalibrated=not page.geometry.calibrated)
@@ -204,6 +205,24 @@ def read_evidence(
         where = f"{image.source}, page {image.page + 1}" if image.page else image.source
         raise GridNotFound(f"{where or 'picture'}: {reason}") from reason
     return PageEvidence(orientation=Orientation(), lattice=found.geometry), [found.note]
+
+
+def with_seen_rows(page: UprightPage, config: DigitizeConfig) -> UprightPage:
+    """Take over rows that only the page reader sees where they complete a known layout.
+
+    A line of text or a map's contour seen as a row makes an unheard-of arrangement, or a doubtful
+    one; a row that the ink hides completes a usual one.
+    """
+    if not page.doubted_rows:
+        return page
+    fuller = replace(page, rows=page.doubted_rows, doubted_rows=())
+    try:
+        frame = frame_of(fuller.rows, page.marks.pulses)
+        (first, *_), confidence, _ = choose_layout(frame, fuller, config)
+    except LayoutNotFound:
+        return page
+    known = not first.name.endswith(NAMED)
+    return fuller if known and confidence >= config.min_confidence else page
 
 
 def require_ecg(
