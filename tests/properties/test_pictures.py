@@ -34,9 +34,7 @@ def test_the_page_is_read_well(plain):
     "turns",
     [
         pytest.param(1, marks=pytest.mark.slow),
-        pytest.param(
-            2, marks=pytest.mark.xfail(strict=True, reason="II and III read the same upside down")
-        ),
+        2,
         pytest.param(3, marks=pytest.mark.slow),
     ],
 )
