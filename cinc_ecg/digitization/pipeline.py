@@ -208,21 +208,25 @@ def read_evidence(
 
 
 def with_seen_rows(page: UprightPage, config: DigitizeConfig) -> UprightPage:
-    """Take over rows that only the page reader sees where they complete a known layout.
+    """Take over the rows that only the page reader sees and a known layout has a lead for.
 
     A line of text or a map's contour seen as a row makes an unheard-of arrangement, or a doubtful
-    one; a row that the ink hides completes a usual one.
+    one, or stands where no layout prints a lead; a row that the ink hides completes a usual one.
     """
-    if not page.doubted_rows:
+    new = [row for row in page.doubted_rows if row not in page.rows]
+    if not new:
         return page
-    fuller = replace(page, rows=page.doubted_rows, doubted_rows=())
+    fuller = replace(page, rows=page.doubted_rows)
     try:
         frame = frame_of(fuller.rows, page.marks.pulses)
         (first, *_), confidence, _ = choose_layout(frame, fuller, config)
     except LayoutNotFound:
         return page
-    known = not first.name.endswith(NAMED)
-    return fuller if known and confidence >= config.min_confidence else page
+    if first.name.endswith(NAMED) or confidence < config.min_confidence:
+        return page
+    levels = [frame.rows[place.row].baseline_mm for place in first.places]
+    kept = [row for row in new if row.baseline_mm in levels]
+    return replace(page, rows=tuple(sorted((*page.rows, *kept), key=lambda r: r.baseline_mm)))
 
 
 def require_ecg(

@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cinc_ecg.digitization.pipeline import DigitizeConfig, cut_strips, digitize, merge
+from cinc_ecg.digitization.pipeline import (
+    DigitizeConfig,
+    cut_strips,
+    digitize,
+    merge,
+    with_seen_rows,
+)
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.errors import DigitizationError, GridNotFound, LayoutNotFound, NotAnEcg
 from cinc_ecg.types import EcgImage, PageEvidence
@@ -53,6 +59,19 @@ def again(page, result, stages):
         )
 
     return digitized
+
+
+def test_rows_only_a_reader_sees_must_complete_a_known_layout(result, stages):
+    upright = dict(stages)["page"]
+    everything = upright.rows
+    lacking = replace(upright, rows=everything[:-1], doubted_rows=everything)
+    assert with_seen_rows(lacking, DigitizeConfig()).rows == everything
+    first, second = everything[:2]
+    middle = (first.baseline_mm + second.baseline_mm) / 2
+    text = replace(first, baseline_mm=middle, marked=False)
+    crowded = replace(upright, doubted_rows=(first, text, *everything[1:]))
+    assert with_seen_rows(crowded, DigitizeConfig()).rows == everything
+    assert with_seen_rows(upright, DigitizeConfig()) is upright
 
 
 def test_the_signals_come_back(page, result, snr_of):
