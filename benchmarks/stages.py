@@ -229,15 +229,19 @@ def measure_stages(task: Task, data: Path | None) -> StageResult:
     return StageResult(task.condition, task.index, scores)
 
 
-def table(results: Sequence[StageResult]) -> str:
-    """Lay the means out as a Markdown table, one row per condition."""
+def table(results: Sequence[StageResult], *, total: bool = False) -> str:
+    """Lay the means out as a Markdown table: a row per condition, and one for all pages."""
+    names = list(results[0].snr_db)
     lines = [
-        "| condition | pages | " + " | ".join(STAGES) + " |",
-        "| --- | ---: |" + " ---: |" * len(STAGES),
+        "| condition | pages | " + " | ".join(names) + " |",
+        "| --- | ---: |" + " ---: |" * len(names),
     ]
-    for condition in dict.fromkeys(result.condition for result in results):
-        own = [result for result in results if result.condition == condition]
-        means = [float(np.nanmean([v for r in own for v in r.snr_db[name]])) for name in STAGES]
+    conditions = dict.fromkeys(result.condition for result in results)
+    groups = {name: [r for r in results if r.condition == name] for name in conditions}
+    if total and len(groups) > 1:
+        groups["all"] = list(results)
+    for condition, own in groups.items():
+        means = [float(np.nanmean([v for r in own for v in r.snr_db[name]])) for name in names]
         cells = [condition, str(len(own)), *(f"{mean:.1f}" for mean in means)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -245,10 +249,23 @@ def table(results: Sequence[StageResult]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    return print_table(argv, (__doc__ or "").splitlines()[0], measure_stages, EXPLANATION, pages=10)
+
+
+def print_table(
+    argv: Sequence[str] | None,
+    summary: str,
+    measure: Callable[[Task, Path | None], StageResult],
+    explanation: str,
+    *,
+    pages: int,
+    total: bool = False,
+) -> int:
+    """Run the command line of a comparison: digitize pages in every way and print the means."""
+    parser = argparse.ArgumentParser(description=summary)
     parser.add_argument("--data", type=Path, help="folder of WFDB records; simulated otherwise")
     parser.add_argument("--conditions", default=CONDITIONS, help="comma-separated")
-    parser.add_argument("--pages", type=int, default=10, help="per condition")
+    parser.add_argument("--pages", type=int, default=pages, help="per condition")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args(argv)
@@ -266,13 +283,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     results = []
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        futures = [pool.submit(measure_stages, task, arguments.data) for task in tasks]
+        futures = [pool.submit(measure, task, arguments.data) for task in tasks]
         for future in futures:
             results.append(future.result())
             means = {k: round(float(np.nanmean(v)), 1) for k, v in results[-1].snr_db.items()}
             print(results[-1].condition, results[-1].index, means, file=sys.stderr, flush=True)
-    print(EXPLANATION)
-    print(table(results))
+    print(explanation)
+    print(table(results, total=total))
     return 0
 
 

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 
-from benchmarks.ablation import WAYS, Ablated, ablate, table
+from benchmarks.ablation import WAYS, ablate
 from benchmarks.sources import Task
+from benchmarks.stages import StageResult, table
 
 
 def test_the_table_has_a_row_per_condition_and_one_for_all():
     low, high = ({name: [value] * 12 for name in WAYS} for value in (10.0, 20.0))
-    lines = table([Ablated("bw", 0, low), Ablated("clean", 0, high)]).splitlines()
+    lines = table(
+        [StageResult("bw", 0, low), StageResult("clean", 0, high)], total=True
+    ).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| bw", "| clean", "| all"]
     assert lines[-1].count("15.0") == len(WAYS)
 
