@@ -17,6 +17,7 @@ from cinc_ecg.digitization.arrange import (
 from cinc_ecg.digitization.assemble import lead_statuses, limb_residual_mv, quality_of
 from cinc_ecg.digitization.calibrate import calibrate
 from cinc_ecg.digitization.density import even_light, paper_background
+from cinc_ecg.digitization.fading import even_contrast
 from cinc_ecg.digitization.frame import Frame, frame_of, snap_width
 from cinc_ecg.digitization.gridless import scale_without_grid
 from cinc_ecg.digitization.layout import NAMED, Hypothesis, hypotheses, named_rows, posterior
@@ -103,8 +104,7 @@ def digitize(
         DigitizationError: A subclass with a reason code, when no trustworthy signal can be given.
     """
     tell = observe or (lambda stage, value: None)
-    pixels = light_paper(image.pixels)
-    evidence, gridless = read_evidence(image, pixels, page_reader or ClassicalPageReader())
+    pixels, evidence, gridless = read_levelled(image, page_reader or ClassicalPageReader())
     tell("evidence", evidence)
     assert evidence.lattice is not None
     page = stand_upright(pixels, evidence, evidence.lattice, settled=bool(gridless))
@@ -128,7 +128,7 @@ def digitize(
     )
     notes = [*gridless, *notes]
     seconds = (config.duration_s, *_USUAL_SECONDS) if config.duration_s else _USUAL_SECONDS
-    frame = snap_width(frame, [s * calibration.mm_per_s for s in seconds])
+    frame = snap_width(frame, [s * calibration.mm_per_s for s in seconds], page.marks.separators)
     tell("frame", frame)
     strips = cut_strips(even_light(pixels, paper_background(pixels)), page.geometry, frame)
     traces = (strip_reader or ClassicalStripReader()).read(strips)
@@ -183,6 +183,32 @@ def digitize(
     return Digitization(
         signal, layout, page.geometry, calibration, tuple(cut), statuses, quality, tuple(notes)
     )
+
+
+def read_levelled(
+    image: EcgImage, page_reader: PageReader
+) -> tuple[np.ndarray, PageEvidence, list[Note]]:
+    """Read the page, once more with its contrast levelled if it has faded unevenly.
+
+    Returns:
+        (H, W, 3) the picture to read on, dark ink on light paper; the evidence; notes, which are
+        there only where no grid was found.
+
+    Raises:
+        GridNotFound: Neither a grid nor rows with pulses.
+    """
+    pixels = light_paper(image.pixels)
+    evidence, gridless = read_evidence(image, pixels, page_reader)
+    if gridless or evidence.lattice is None:
+        return pixels, evidence, gridless
+    levelled = even_contrast(pixels, evidence.lattice, evidence.grid_mask)
+    if levelled is pixels:
+        return pixels, evidence, gridless
+    # What was too faint to be seen as grid the first time is levelled the second time.
+    evidence, gridless = read_evidence(replace(image, pixels=levelled), levelled, page_reader)
+    if not gridless and evidence.lattice is not None:
+        levelled = even_contrast(levelled, evidence.lattice, evidence.grid_mask)
+    return levelled, evidence, gridless
 
 
 def read_evidence(

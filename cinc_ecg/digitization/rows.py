@@ -156,7 +156,8 @@ def _joined(peaks: FloatArray, marked: FloatArray) -> FloatArray:
     """Take the marked levels, and of the peaks only those where a row without a pulse would be."""
     if len(marked) == 0:
         return peaks
-    spacing = float(np.median(np.diff(marked)))
+    # Of two gaps the smaller: the other is twice as large where a faint row's pulse was missed.
+    spacing = float(np.percentile(np.diff(marked), 50, method="lower"))
     far = [p for p in peaks if np.abs(marked - p).min() > 0.7 * spacing]
     # Between two marked rows there is room for another only when their gap is a multiple.
     free = [p for p in far if not any(a < p < b < a + 1.5 * spacing for a, b in pairwise(marked))]

@@ -14,7 +14,7 @@ from cinc_ecg.errors import LayoutNotFound
 from cinc_ecg.layouts import TEMPLATES
 from cinc_ecg.synth.arrangement import arrange
 from cinc_ecg.synth.settings import PageSettings, with_values
-from cinc_ecg.types import LeadName, Pulse
+from cinc_ecg.types import LeadName, Pulse, Separator
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +182,35 @@ def test_the_frame_starts_after_the_pulses():
     assert (bare.x0_mm, bare.x1_mm, bare.start_is_sharp) == (10.0, 265.0, False)
     right = frame_of(rows, [Pulse(259.0, 264.0, y, y - 10.0) for y in (50.0, 80.0)])
     assert (right.x0_mm, right.x1_mm) == (10.0, 259.0)
+
+
+def test_where_the_pen_was_lifted_after_the_pulse_the_frame_starts_at_the_traces():
+    starts = (24.1, 24.3, 23.9, 31.0)
+    rows = [Row(y, x, 274.0, 1.0) for y, x in zip((50.0, 80.0, 110.0, 140.0), starts, strict=True)]
+    pulses = [Pulse(17.0, 20.2, row.baseline_mm, row.baseline_mm - 10.0) for row in rows]
+    frame = frame_of(rows, pulses)
+    assert frame.start_is_sharp
+    assert frame.x0_mm == pytest.approx(24.1, abs=0.2)
+    ragged = [replace(row, x0_mm=x) for row, x in zip(rows, (20.0, 24.0, 28.0, 33.0), strict=True)]
+    assert frame_of(ragged, pulses).x0_mm == pytest.approx(20.2)
+
+
+@pytest.mark.parametrize("off_mm", [-7.0, -2.0, 0.3, 3.0])
+def test_ticks_say_where_the_columns_begin(off_mm):
+    frame = Frame((), 10.0 + off_mm, 260.0 + off_mm)
+    ticks = [Separator(x, y, y + 5.0) for x in (72.5, 135.0, 197.5) for y in (45.0, 75.0)]
+    found = snap_width(frame, [250.0], ticks)
+    assert found.x1_mm - found.x0_mm == pytest.approx(250.0)
+    # A shift that only the ends of the ink could tell better is left to them.
+    assert found.x0_mm == pytest.approx(10.0 if abs(off_mm) > 0.6 else 10.0 + off_mm)
+
+
+def test_strokes_that_do_not_agree_on_the_columns_move_nothing():
+    frame = Frame((), 10.0, 260.0)
+    strokes = [Separator(x, 45.0, 50.0) for x in (30.0, 74.0, 90.0, 131.0, 160.0, 202.0)]
+    assert snap_width(frame, [250.0], strokes) == frame
+    one_row = [Separator(74.5, 45.0, 50.0), Separator(137.0, 45.0, 50.0)]
+    assert snap_width(frame, [250.0], one_row) == frame
 
 
 def test_rows_of_another_extent_are_no_part_of_the_frame():
