@@ -56,14 +56,14 @@ def train(
         typer.Option(
             "--init",
             metavar="MODEL|packaged",
-            help="digitizer: fine-tune this strip reader instead of training one from nothing.",
+            help="digitizer: begin with this reader's weights instead of random ones.",
         ),
     ] = None,
     pages: Annotated[
         Path | None,
         typer.Option(
             "--pages",
-            help="digitizer: Challenge folder of pictures with their signals to fine-tune on.",
+            help="digitizer: fine-tune --init on this Challenge folder's pictures and signals.",
         ),
     ] = None,
 ) -> None:

@@ -33,17 +33,17 @@ def train_digitizer(
         resume: Go on from the state in `out`.
         dry_run: Return the resolved configuration and train nothing.
         watch: Told about every few steps.
-        init: Folder of a strip reader, or of a model that `train_model.py` wrote, to fine-tune, or
-            "packaged"; settings are then those of
+        init: Folder of a reader whose weights are the start, or "packaged"; with `pages` a strip
+            reader, or a model that `train_model.py` wrote.
+        pages: Challenge folder to fine-tune on; settings are then those of
             `cinc_ecg.training.fine_tune.FineTuneConfig`.
-        pages: Challenge folder to fine-tune on.
 
     Raises:
         ConfigError: A setting is wrong, or the device is not there.
         InputError: The folder holds no usable recording.
         TrainingError: The state cannot be resumed, or the loss is no number.
     """
-    if init is not None or pages is not None:
+    if pages is not None:
         return _fine_tune(
             init, pages, data, out, overrides, budget_s, device, resume, dry_run, watch
         )
@@ -61,6 +61,7 @@ def train_digitizer(
     network, overrides = _network(overrides)
     schema: type[RunConfig] = PageReaderConfig if network == "pages" else DigitizerConfig
     extra = [f"budget_s={budget_s}"] if budget_s else []
+    extra += [f"init={init}"] if init else []
     config = load_config(schema, overrides=[*overrides, *extra])
     if dry_run:
         return to_yaml(config)
@@ -106,7 +107,7 @@ def _own_strips(model: Path) -> Path:
 
 def _fine_tune(
     init: str | None,
-    pages: Path | None,
+    pages: Path,
     data: Path | None,
     out: Path,
     overrides: Sequence[str],
@@ -125,10 +126,9 @@ def _fine_tune(
     from cinc_ecg.training.digitizer_run import check_device, set_threads
     from cinc_ecg.training.fine_tune import FineTuneConfig, fine_tune
 
-    if init is None or pages is None:
+    if init is None:
         raise ConfigError(
-            "fine-tuning needs both --init (a model folder, or packaged) and --pages (a Challenge "
-            "folder)"
+            "--pages fine-tunes a reader: name it with --init (a model folder, or packaged)"
         )
     if resume:
         raise ConfigError("fine-tuning takes minutes and cannot be resumed; leave out --resume")

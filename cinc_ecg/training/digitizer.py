@@ -12,7 +12,8 @@ from torch import Tensor
 from cinc_ecg.data.render_torch import StripBatch, render_strips
 from cinc_ecg.data.signal_pool import SignalPool
 from cinc_ecg.data.strip_scene import StripSettings, draw_scene
-from cinc_ecg.models.strip_card import save_strip_net
+from cinc_ecg.models.readers import PACKAGED
+from cinc_ecg.models.strip_card import load_strip_net, save_strip_net
 from cinc_ecg.models.strip_loss import StripLossConfig, StripTargets, strip_loss
 from cinc_ecg.models.strip_net import StripNet, StripNetConfig, StripReading
 from cinc_ecg.training.digitizer_run import (
@@ -23,6 +24,8 @@ from cinc_ecg.training.digitizer_run import (
     check_device,
     collect_signals,
     set_threads,
+    start_folder,
+    take_weights,
     train_network,
 )
 
@@ -83,6 +86,8 @@ class StripTask:
         self.pool, self.config = pool, config
         torch.manual_seed(config.seed)
         self.net = StripNet(config.net)
+        if config.init:
+            take_weights(self.net, load_strip_net(start_folder(config.init, PACKAGED))[0])
         self._drawn: tuple[int, StripBatch] | None = None
 
     def losses(self, step: int, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:

@@ -65,6 +65,8 @@ class RunConfig:
         simulated: Recordings to simulate besides those given; all that there are without a folder.
         threads: Of the processor, set once.
         checkpoint_s: Time between two states on disk.
+        init: Folder of a reader of the same kind whose weights are the start, or "packaged"; empty
+            starts from random ones.
     """
 
     steps: int = 0
@@ -81,6 +83,7 @@ class RunConfig:
     simulated: int = 400
     threads: int = 1
     checkpoint_s: float = 600.0
+    init: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,26 @@ def set_threads(n: int) -> None:
     """Fix the number of threads; results are the same bits only for the same number."""
     torch.set_num_threads(max(1, n))
     cv2.setNumThreads(1)
+
+
+def start_folder(init: str, packaged: Path) -> Path:
+    """Return the folder that `RunConfig.init` names."""
+    return packaged if init == "packaged" else Path(init)
+
+
+def take_weights(net: nn.Module, start: nn.Module) -> None:
+    """Begin with another network's weights.
+
+    Raises:
+        ConfigError: It is of another size.
+    """
+    try:
+        net.load_state_dict(start.state_dict())
+    except RuntimeError as error:
+        raise ConfigError(
+            "init: that network is of another size; leave out `net` settings or give those of its "
+            "card"
+        ) from error
 
 
 class _Run:

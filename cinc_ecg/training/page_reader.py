@@ -13,10 +13,18 @@ from torch import Tensor
 from cinc_ecg.data.page_crop import PageCrop, PageFeed
 from cinc_ecg.data.page_scene import PageSceneSettings
 from cinc_ecg.data.signal_pool import SignalPool
-from cinc_ecg.models.page_card import save_page_net
+from cinc_ecg.models.page_card import load_page_net, save_page_net
 from cinc_ecg.models.page_loss import PageLossConfig, PageTargets, page_loss
 from cinc_ecg.models.page_net import PageNet, PageNetConfig
-from cinc_ecg.training.digitizer_run import DigitizerResult, RunConfig, Watch, train_network
+from cinc_ecg.models.readers import PACKAGED_PAGES
+from cinc_ecg.training.digitizer_run import (
+    DigitizerResult,
+    RunConfig,
+    Watch,
+    start_folder,
+    take_weights,
+    train_network,
+)
 
 #: Steps after which small and large crops come again.
 _CYCLE = 3
@@ -67,6 +75,8 @@ class PageTask:
         self.pool, self.config = pool, config
         torch.manual_seed(config.seed)
         self.net = PageNet(config.net)
+        if config.init:
+            take_weights(self.net, load_page_net(start_folder(config.init, PACKAGED_PAGES))[0])
         self.feed = PageFeed(pool, config.pages, config.seed)
 
     def losses(self, step: int, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:

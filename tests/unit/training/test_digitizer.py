@@ -48,6 +48,20 @@ def test_a_stopped_run_ends_with_the_same_bits(pool, tmp_path):
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_a_run_begins_with_the_weights_it_is_given(pool, tmp_path):
+    train_digitizer(pool, tmp_path / "first", SMALL)
+    begun = replace(SMALL, init=str(tmp_path / "first"), seed=2, rate=0.0, decay=0.0)
+    train_digitizer(pool, tmp_path / "second", begun)
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    learned = [key for key in first if key.endswith("weight")]
+    assert all(torch.allclose(first[key], second[key]) for key in learned)
+    other = replace(begun, net=StripNetConfig(channels=(8, 16), tail=8))
+    with pytest.raises(ConfigError, match="another size"):
+        train_digitizer(pool, tmp_path / "third", other)
+    with pytest.raises(CardError, match="nowhere"):
+        train_digitizer(pool, tmp_path / "third", replace(begun, init=str(tmp_path / "nowhere")))
+
+
 def test_the_loss_falls(pool, tmp_path):
     losses = []
     config = replace(SMALL, steps=60, strips=StripSettings(64, 64, hard=0, blank=0, plain=1))
