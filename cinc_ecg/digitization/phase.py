@@ -52,9 +52,11 @@ def demodulated(
     slope = plane.jacobian(centres)[:, axis] / period_mm
     offset = 2 * np.pi * (np.arange(block) - (block - 1) / 2)
     step_x, step_y = (_wave(slope[:, k].reshape(rows, columns, 1) * offset) for k in (0, 1))
-    blocks = detail[:h, :w].reshape(rows, block, columns, block)
-    along = np.einsum("rbck,rck->rbc", blocks, step_x, optimize=True)
-    summed = np.einsum("rbc,rcb->rc", along, step_y, optimize=True)
+    blocks = detail[:h, :w].reshape(rows, block, columns, block).transpose(0, 2, 1, 3)
+    # Real pixels times real and imaginary part: half the work of a complex product.
+    along = blocks @ step_x.view(np.float32).reshape(*step_x.shape, 2)
+    along = np.ascontiguousarray(along, np.float32)
+    summed = np.einsum("rcb,rcb->rc", along.view(np.complex64)[..., 0], step_y)
     field = summed * np.exp(-2j * np.pi * phase) / block**2
     # Row by row in bytes, then across: a mean over both axes at once takes ten times as long.
     upright = mask[:h, :w].reshape(rows, block, w).sum(axis=1, dtype=np.uint16)
@@ -68,9 +70,11 @@ def demodulated(
 
 
 def _wave(angle: FloatArray) -> np.ndarray:
-    """Return exp(-i angle), complex64."""
+    """Return exp(-i angle), complex64; of a few turns at most, for they are rounded to float32."""
+    angle = angle.astype(np.float32)
     wave = np.empty(angle.shape, np.complex64)
-    wave.real, wave.imag = np.cos(angle), -np.sin(angle)
+    np.cos(angle, out=wave.real)
+    np.sin(-angle, out=wave.imag)
     return wave
 
 
