@@ -27,6 +27,7 @@ from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
 from cinc_ecg.digitization.seen import joined_names
 from cinc_ecg.digitization.strip_cut import cut_strips
+from cinc_ecg.digitization.threads import beside
 from cinc_ecg.errors import GridNotFound, LayoutNotFound, NotAnEcg
 from cinc_ecg.leads import LEADS, canonical_lead
 from cinc_ecg.types import (
@@ -103,6 +104,7 @@ def digitize(
     evidence, gridless = read_evidence(image, pixels, page_reader or ClassicalPageReader())
     tell("evidence", evidence)
     assert evidence.lattice is not None
+    even = beside(lambda: even_light(pixels, paper_background(pixels)))
     page = stand_upright(pixels, evidence, evidence.lattice, settled=bool(gridless))
     sides = refine_sides(pixels, page.geometry, page.marks.pulses)
     page = replace(page, marks=replace(page.marks, pulses=sides))
@@ -126,7 +128,7 @@ def digitize(
     seconds = (config.duration_s, *_USUAL_SECONDS) if config.duration_s else _USUAL_SECONDS
     frame = snap_width(frame, [s * calibration.mm_per_s for s in seconds])
     tell("frame", frame)
-    strips = cut_strips(even_light(pixels, paper_background(pixels)), page.geometry, frame)
+    strips = cut_strips(even(), page.geometry, frame)
     traces = (strip_reader or ClassicalStripReader()).read(strips)
     tell("traces", traces)
     candidates, confidence, runner_up = choose_layout(frame, page, config)
