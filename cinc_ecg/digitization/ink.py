@@ -230,9 +230,7 @@ def _backdrop(value: Real, px_per_mm: float, baseline_px: float) -> Real:
     tone = float(np.clip(max(np.quantile(columns, 0.98), np.quantile(rows, 0.98)), 0.05, 1.0))
     tone = max(tone, float(columns.max()), float(rows.max()))
     # Two lines of one tone overlap: uncovered shares multiply.
-    backdrop: Real = 1.0 - rows / np.float32(tone)
-    backdrop *= columns
-    backdrop += rows
+    backdrop: Real = tone * (1.0 - (1.0 - rows / tone) * (1.0 - columns[None, :] / tone))
     return backdrop
 
 
