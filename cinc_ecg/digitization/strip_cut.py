@@ -1,7 +1,9 @@
 """Cut the trace rows out of a picture: one raster in page millimetres that all rows share.
 
 Rows reach past their neighbours' baselines, so most of the page belongs to two or three of them.
-Warping is the dear part: each place is warped once, and the strips are windows on the result.
+Warping is the dear part: each place is warped once, and the strips are windows on the result. Over
+four times four pixels (bicubic), for over eight times eight (Lanczos) it takes three times as long
+and the signals are no better.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -130,7 +133,7 @@ def _raster(
             shape = (bottom - top, width)
             return np.full((*shape, 3), 255, np.uint8), np.zeros(shape, bool)
         box = (x0, y0 + top / scale, x0 + width / scale, y0 + bottom / scale)
-        return warp_box(pixels, geometry, box, scale)
+        return warp_box(pixels, geometry, box, scale, interpolation=cv2.INTER_CUBIC)
 
     colours, inside = zip(*side_by_side(band, range(0, height, _BAND_PX)), strict=True)
     return np.concatenate(colours), np.concatenate(inside)
