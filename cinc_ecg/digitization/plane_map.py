@@ -93,7 +93,7 @@ def robust_fit(
     penalty[np.arange(free), np.arange(free)] = 0.0
     penalty += 1e-9 * np.eye(n_columns)
     robust = np.ones(len(target))
-    solution = np.zeros(n_columns)
+    solution: FloatArray = np.zeros(n_columns)
     for _ in range(rounds):
         w = weights * robust
         weighed = design * w[:, None]
