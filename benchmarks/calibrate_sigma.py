@@ -17,9 +17,9 @@ from benchmarks.run import N_RECORDINGS, SEED
 from benchmarks.sources import choose_recordings, drawn_tasks, open_page
 from benchmarks.stages import TrueTraces, true_arrangement
 from cinc_ecg.digitization.density import even_light, paper_background
-from cinc_ecg.digitization.pipeline import cut_strips
 from cinc_ecg.digitization.read_page import light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
+from cinc_ecg.digitization.strip_cut import cut_strips
 from cinc_ecg.digitization.uncertainty import TABLE, correct_sigma, raw_sigma
 
 CONDITIONS = "clean,augment,bw,wrinkle,lowres,camera1,camera2,camera3,layouts"

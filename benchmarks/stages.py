@@ -22,10 +22,11 @@ from cinc_ecg.digitization.density import even_light, paper_background
 from cinc_ecg.digitization.layout import Frame, Hypothesis, Place
 from cinc_ecg.digitization.orient import UprightPage
 from cinc_ecg.digitization.panels import make_panels
-from cinc_ecg.digitization.pipeline import cut_strips, digitize
+from cinc_ecg.digitization.pipeline import digitize
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
 from cinc_ecg.digitization.rows import Row
+from cinc_ecg.digitization.strip_cut import cut_strips
 from cinc_ecg.errors import CincEcgError, GridNotFound
 from cinc_ecg.geometry import to_image, to_page
 from cinc_ecg.types import (

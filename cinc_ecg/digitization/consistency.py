@@ -14,6 +14,7 @@ from scipy.ndimage import uniform_filter1d
 
 from cinc_ecg.digitization.mismatch import explain, has_simple_cause
 from cinc_ecg.digitization.simultaneous import Fit, Window, common_model, solve, windows_of
+from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.types import FloatArray, LeadTrace, Note, Panel, Signal
 
 #: Readers' standard errors may all be too small by up to this factor.
@@ -48,7 +49,7 @@ def reconcile(
     samples = signal.samples_mv.astype(float)
     sigma = None if signal.sigma_mv is None else signal.sigma_mv.astype(float)
     windows = windows_of(panels, signal.fs_hz, len(samples))
-    fits = [solve(window, panels, traces, signal) for window in windows]
+    fits = side_by_side(lambda window: solve(window, panels, traces, signal), windows)
     inflation = _inflation(fits)
     notes: list[Note] = []
     for window, fit in zip(windows, fits, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,7 @@ _BACKGROUND_SIGMA = 2.0
 _MIN_TRANSMITTANCE = 0.02
 #: Brightness of evenly lit paper; the rest of the range is for what shines above it.
 _WHITE = 235.0
+_BAND_ROWS = 64
 
 
 def is_dark_mode(pixels: np.ndarray) -> bool:
@@ -48,8 +51,17 @@ def optical_density(pixels: np.ndarray, background: np.ndarray) -> np.ndarray:
 
     Ink adds up, bare paper is about zero.
     """
-    transmittance = np.clip(pixels / background, _MIN_TRANSMITTANCE, 1.6)
-    return -cv2.log(transmittance.astype(np.float32))
+    density = np.empty(pixels.shape, np.float32)
+    for rows in _bands(len(pixels)):
+        transmittance = np.divide(pixels[rows], background[rows], dtype=np.float32)
+        np.clip(transmittance, _MIN_TRANSMITTANCE, 1.6, out=transmittance)
+        np.negative(cv2.log(transmittance), out=density[rows])
+    return density
+
+
+def _bands(height: int) -> Iterator[slice]:
+    """Cut a picture into bands that stay in the processor's cache while they are worked on."""
+    return (slice(top, top + _BAND_ROWS) for top in range(0, height, _BAND_ROWS))
 
 
 def paper_mask(background: np.ndarray) -> np.ndarray:
@@ -76,5 +88,8 @@ def even_light(pixels: np.ndarray, background: np.ndarray) -> np.ndarray:
     Shadows and the shading of crumpled paper multiply ink and paper alike, so dividing by the paper
     takes them out without changing how dark ink is against its paper.
     """
-    even = cv2.divide(pixels.astype(np.float32), background.astype(np.float32), scale=_WHITE)
-    return np.clip(even, 0, 255).astype(np.uint8)
+    even = np.empty(pixels.shape, np.uint8)
+    for rows in _bands(len(pixels)):
+        light = cv2.divide(pixels[rows].astype(np.float32), background[rows], scale=_WHITE)
+        even[rows] = np.minimum(light, 255.0, out=light)
+    return even

@@ -15,7 +15,7 @@ from functools import partial
 import cv2
 import numpy as np
 import scipy.fft
-from scipy.ndimage import map_coordinates, maximum_filter1d, median_filter
+from scipy.ndimage import maximum_filter1d, median_filter
 
 from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.errors import GridNotFound
@@ -101,10 +101,12 @@ class _Spectra:
         """Log power above the ring's mean: rows ky from -n/2, columns kx from 0."""
         height, width = tile.shape
         window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
-        spectrum = scipy.fft.rfft2((tile - tile.mean()) * window, (_FFT_PX, _FFT_PX))
+        # As rfft2 does it, but the rows of padding are not transformed.
+        along = scipy.fft.rfft((tile - tile.mean()) * window, _FFT_PX, axis=1)
+        spectrum = scipy.fft.fft(along, _FFT_PX, axis=0)
         log_power = np.log(np.abs(np.fft.fftshift(spectrum, axes=0)) ** 2 + 1e-9)
         floor = np.bincount(self.radius, log_power.ravel()) / self.count
-        return log_power - floor[self.radius].reshape(log_power.shape)
+        return log_power - floor.astype(np.float32)[self.radius].reshape(log_power.shape)
 
     @staticmethod
     def rays(power: FloatArray, angles_deg: FloatArray) -> FloatArray:
@@ -112,11 +114,12 @@ class _Spectra:
         radii = np.arange(_FFT_PX // 2)
         angles = np.deg2rad(angles_deg)[:, None]
         kx, ky = radii * np.cos(angles), radii * np.sin(angles)
-        flip = np.where(
-            kx < 0, -1.0, 1.0
-        )  # the spectrum of a real picture is symmetric about the origin
-        return map_coordinates(
-            power, [ky * flip + _FFT_PX // 2, kx * flip], order=1, mode="nearest"
+        # The spectrum of a real picture is symmetric about the origin.
+        flip = np.where(kx < 0, -1.0, 1.0)
+        across = (kx * flip).astype(np.float32)
+        down = (ky * flip + _FFT_PX // 2).astype(np.float32)
+        return np.asarray(
+            cv2.remap(power, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         )
 
 

@@ -154,7 +154,7 @@ def page_colours(strips: Sequence[Strip]) -> Colours:
 
     def unexplained(sample: Real) -> tuple[Real, Real]:
         dens: Real = np.asarray(paper, np.float32) - sample
-        lines = np.median(dens, axis=1, keepdims=True) + np.median(dens, axis=0, keepdims=True)
+        lines = _median(dens, 1)[:, None] + _median(dens, 0)
         rest = np.ascontiguousarray((dens - np.maximum(lines, 0.0)).sum(axis=2))
         return dens.reshape(-1, 3), np.asarray(cv2.blur(rest, (1, 3)), np.float32).ravel()
 
@@ -184,7 +184,9 @@ def ink_map(strip: Strip, colours: Colours) -> Ink:
     value = _project(strip, colours)
     baseline_px = (strip.baseline_mm - strip.y0_mm) * strip.px_per_mm
     backdrop = _backdrop(value, strip.px_per_mm, baseline_px)
-    backdrop = 1.0 - (1.0 - backdrop) * (1.0 - _stains(value - backdrop, strip.px_per_mm))
+    stains = _stains(value - backdrop, strip.px_per_mm)
+    if stains is not None:
+        backdrop = 1.0 - (1.0 - backdrop) * (1.0 - stains)
     rest = value - backdrop
     sample = rest[::3, ::3]
     noise = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
@@ -211,14 +213,14 @@ def _backdrop(value: Real, px_per_mm: float, baseline_px: float) -> Real:
     rule.
     """
     width = value.shape[1]
-    columns = np.median(value[::3], axis=0)
+    columns = _median(value[::3], 0)
     period = _GRID_PERIOD_MM * px_per_mm
     n_parts = max(1, round(width / (60.0 * px_per_mm)))
     edges = np.linspace(0, width, n_parts + 1).astype(int)
     far = np.abs(np.arange(len(value)) - baseline_px) > _FRAME_MM * px_per_mm
     parts = []
     for start, stop in pairwise(edges):
-        profile = np.median(value[:, start:stop:4], axis=1)
+        profile = _median(value[:, start:stop:4], 1)
         periodic = np.minimum(profile, _folded(profile, period) + 0.03)
         parts.append(np.where(far, profile, periodic))
     centres = (edges[:-1] + edges[1:]) / 2.0
@@ -232,10 +234,22 @@ def _backdrop(value: Real, px_per_mm: float, baseline_px: float) -> Real:
     return backdrop
 
 
-def _stains(rest: Real, px_per_mm: float) -> Real:
+def _median(values: Real, axis: int) -> Real:
+    """Return what `np.median` returns for an axis of finite numbers, in a third of its time."""
+    lined_up = np.ascontiguousarray(np.moveaxis(values, axis, -1))
+    middle = lined_up.shape[-1] // 2
+    parted = np.partition(lined_up, middle, axis=-1)
+    upper: Real = parted[..., middle]
+    if lined_up.shape[-1] % 2:
+        return upper
+    return np.asarray((parted[..., :middle].max(axis=-1) + upper) / np.float32(2.0))
+
+
+def _stains(rest: Real, px_per_mm: float) -> Real | None:
     """Return the darkness of patches too broad for a pen stroke: stains, creases, shadows, holes.
 
-    A grey opening removes all that is narrower than its square in either direction.
+    None where there are none. A grey opening removes all that is narrower than its square in either
+    direction.
     """
     height, width = rest.shape
     small = cv2.resize(rest, (width // _COARSE, height // _COARSE), interpolation=cv2.INTER_AREA)
@@ -243,7 +257,7 @@ def _stains(rest: Real, px_per_mm: float) -> Real:
     broad = cv2.morphologyEx(small, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
     broad = np.where(broad > _FAINT_STAIN, np.clip(broad, 0.0, 1.0), 0.0).astype(np.float32)
     if not broad.any():
-        return np.zeros_like(rest)
+        return None
     smooth = cv2.blur(broad, (3, 3))
     return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
 
@@ -264,11 +278,5 @@ def _folded(profile: NDArray[np.floating], period: float) -> NDArray[np.floating
 
 def _between(parts: NDArray[np.floating], centres: NDArray[np.floating], width: int) -> Real:
     """Interpolate the row profiles of the parts linearly along the strip."""
-    if parts.shape[1] == 1:
-        return np.repeat(parts, width, axis=1).astype(np.float32)
-    position = np.interp(np.arange(width), centres, np.arange(len(centres)))
-    left = np.minimum(position.astype(int), parts.shape[1] - 2)
-    share = (position - left).astype(np.float32)
-    parts = parts.astype(np.float32)
-    mixed: Real = parts[:, left] * (1 - share) + parts[:, left + 1] * share
-    return mixed
+    weights = [np.interp(np.arange(width), centres, part) for part in np.eye(len(centres))]
+    return np.asarray(parts, np.float32) @ np.array(weights, np.float32)

@@ -15,6 +15,7 @@ from cinc_ecg.digitization.page_text import ScaleText, calibration_text_on
 from cinc_ecg.digitization.pulses import find_pulses
 from cinc_ecg.digitization.separators import find_separators
 from cinc_ecg.digitization.strokes import upright_strokes
+from cinc_ecg.digitization.threads import beside
 from cinc_ecg.types import LeadName, Pulse, Separator
 
 #: Half the pen of a pulse or tick with its blur, and marks sure and high enough to be taken away.
@@ -59,10 +60,10 @@ def marks_on(letters: MarkInk, strokes: MarkInk) -> PageMarks:
     # Pulses and ticks touch the names beside them.
     bare = _without(letters, pulses, ticks)
     plain, faint = (find_pieces(bare, threshold) for threshold in INK_THRESHOLDS)
+    text = beside(lambda: calibration_text_on(bare, plain, faint))
     names = names_on(bare, plain, pulses, faint)
     ticks = find_separators(strokes, pulses, names, uprights)
-    text = calibration_text_on(bare, plain, faint)
-    return PageMarks(tuple(names), tuple(pulses), tuple(ticks), tuple(text))
+    return PageMarks(tuple(names), tuple(pulses), tuple(ticks), tuple(text()))
 
 
 def _without(marks: MarkInk, pulses: Sequence[Pulse], ticks: Sequence[Separator]) -> MarkInk:

@@ -18,6 +18,7 @@ from cinc_ecg.digitization.name_search import (
     peaks,
     word_likeness,
 )
+from cinc_ecg.digitization.threads import side_by_side
 
 _BARS = ("III", "II", "I")
 #: Score from which a reading tells where rows and columns of names are.
@@ -47,10 +48,11 @@ def search_bars(ink: FloatMap, style: Style, known: Sequence[Reading]) -> list[R
     sure += [r for r in found if r.score > _SURE]
     anchors = [r for r in sure if r.text != "I"]
     bases = [r.box[3] for r in anchors]
-    height = len(ink)
-    for left in clusters([r.box[0] for r in anchors], 0.6 * cap):
-        window = (left - 0.5 * cap, 0, left + 0.5 * cap, height)
-        for reading in search_window(ink, window, style):
+    height = float(len(ink))
+    lefts = clusters([r.box[0] for r in anchors], 0.6 * cap)
+    columns = [(left - 0.5 * cap, 0.0, left + 0.5 * cap, height) for left in lefts]
+    for readings in side_by_side(lambda window: search_window(ink, window, style), columns):
+        for reading in readings:
             if reading.text != "I" or any(abs(reading.box[3] - b) < 0.5 * cap for b in bases):
                 found.append(reading)
     return found

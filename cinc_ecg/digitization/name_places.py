@@ -20,6 +20,7 @@ from cinc_ecg.digitization.name_search import (
     rank_last_glyph,
     word_likeness,
 )
+from cinc_ecg.digitization.threads import side_by_side
 
 #: Heights of capitals tried when no name tells the page's own, in mm.
 _CAPS_MM = (2.0, 2.4, 2.9, 3.5, 4.2)
@@ -100,17 +101,17 @@ def search_v_names(ink: FloatMap, px_per_mm: float, style: Style | None) -> list
     else:
         trials = [(face, style.cap_px, 70) for face in _two_families(style.faces)]
     faces = _ANY_FACES if style is None else style.faces
-    matches: list[Reading] = []
-    for face, cap, most in trials:
+
+    def search(face: str, cap: int, most: int) -> list[Reading | None]:
         step = 2 if cap >= _SMALL_CAP_PX else 1
         letter = drawn_name("V", face, cap // step)
         scores = agreement_map(half if step == 2 else ink, letter)
-        for x, y in peaks(scores, 0.36, max(cap // (2 * step), 2), most):
-            at = (step * (x + letter.pad), step * (y + letter.pad))
-            reading = _read_around_v(ink, at, face, cap, faces)
-            if reading is not None:
-                matches.append(reading)
-    return best_per_place(matches)
+        places = peaks(scores, 0.36, max(cap // (2 * step), 2), most)
+        corners = [(step * (x + letter.pad), step * (y + letter.pad)) for x, y in places]
+        return [_read_around_v(ink, at, face, cap, faces) for at in corners]
+
+    found = side_by_side(search, *zip(*trials, strict=True))
+    return best_per_place([r for readings in found for r in readings if r is not None])
 
 
 def _two_families(faces: Sequence[str]) -> list[str]:

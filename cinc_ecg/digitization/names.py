@@ -32,6 +32,7 @@ from cinc_ecg.digitization.name_places import (
 )
 from cinc_ecg.digitization.name_reading import Reading, read_words, with_sign
 from cinc_ecg.digitization.name_search import saturate
+from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.leads import canonical_lead
 from cinc_ecg.types import LeadName, Pulse
 
@@ -72,8 +73,9 @@ def names_on(
     if faint_pieces is None:
         faint_pieces = find_pieces(marks, INK_THRESHOLDS[1])
     faint = letters_of(faint_pieces, marks.px_per_mm)
-    both = [*read_words(group_words(pieces)), *read_words(group_words(faint))]
-    readings = [r for r in best_per_place(both) if not _on_pulse(marks, r, pulses)]
+    plain, thin = side_by_side(lambda letters: read_words(group_words(letters)), (pieces, faint))
+    both = best_per_place([*plain, *thin])
+    readings = [r for r in both if not _on_pulse(marks, r, pulses)]
     texts = text_lines(pieces, least=6)
     readings, style = _with_hidden(marks, readings, pulses, texts)
     readings = [_isolated(with_sign(r, marks), pieces, texts) for r in readings]

@@ -8,10 +8,16 @@ from functools import cache, partial
 import cv2
 import numpy as np
 
-from cinc_ecg.digitization.mark_ink import STROKE_REACH_MM, MarkInk, page_darkness
+from cinc_ecg.digitization.mark_ink import (
+    LETTER_REACH_MM,
+    STROKE_REACH_MM,
+    MarkInk,
+    page_darkness,
+)
 from cinc_ecg.digitization.marks import PageMarks, marks_on
 from cinc_ecg.digitization.rows import Row, find_rows
 from cinc_ecg.digitization.seen import rows_with_seen
+from cinc_ecg.digitization.threads import side_by_side
 from cinc_ecg.geometry import PixelMap, inside, pixel_map, warp_through
 from cinc_ecg.types import Orientation, PageEvidence, PageGeometry
 
@@ -152,8 +158,8 @@ def _read(
     page = _blank_outside(page, valid, scale)
     origin = (extent[0], extent[1])
     darkness = page_darkness(page, scale, origin_mm=origin)
-    strokes = darkness.ink(STROKE_REACH_MM)
-    marks = marks_on(darkness.ink(), strokes)
+    letters, strokes = side_by_side(darkness.ink, (LETTER_REACH_MM, STROKE_REACH_MM))
+    marks = marks_on(letters, strokes)
     printed = _at_resolution(_shrunk(valid & grid, 1.0, scale), strokes)
     rows = tuple(find_rows(strokes, printed, marks.pulses))
     # Curves that are no leads look like traces too: names vouch for what only the reader sees.

@@ -27,9 +27,9 @@ from cinc_ecg.digitization.quality import quality_notes, with_expected_snr
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
 from cinc_ecg.digitization.read_strips import ClassicalStripReader
 from cinc_ecg.digitization.seen import joined_names
-from cinc_ecg.digitization.threads import side_by_side
+from cinc_ecg.digitization.strip_cut import cut_strips
+from cinc_ecg.digitization.threads import beside
 from cinc_ecg.errors import GridNotFound, LayoutNotFound, NotAnEcg
-from cinc_ecg.geometry import warp_box
 from cinc_ecg.leads import LEADS, canonical_lead
 from cinc_ecg.types import (
     Digitization,
@@ -38,10 +38,8 @@ from cinc_ecg.types import (
     Note,
     Orientation,
     PageEvidence,
-    PageGeometry,
     PageReader,
     Signal,
-    Strip,
     StripReader,
 )
 
@@ -49,7 +47,6 @@ Observe = Callable[[str, object], None]
 
 #: Lengths of a row that devices print, in seconds; the frame snaps to one of them when it is close.
 _USUAL_SECONDS = (2.5, 3.0, 5.0, 6.0, 10.0, 12.0)
-_STRIP_PX_PER_MM = (10.0, 12.0)
 #: Sure lead names that a page without any scale must show to count as an ECG.
 _NAMES_WITHOUT_SCALE = 4
 #: A page's only name must be read this surely: digits and words pass for a doubtful one.
@@ -107,6 +104,7 @@ def digitize(
     pixels, evidence, gridless = read_levelled(image, page_reader or ClassicalPageReader())
     tell("evidence", evidence)
     assert evidence.lattice is not None
+    even = beside(lambda: even_light(pixels, paper_background(pixels)))
     page = stand_upright(pixels, evidence, evidence.lattice, settled=bool(gridless))
     sides = refine_sides(pixels, page.geometry, page.marks.pulses)
     page = replace(page, marks=replace(page.marks, pulses=sides))
@@ -130,7 +128,7 @@ def digitize(
     seconds = (config.duration_s, *_USUAL_SECONDS) if config.duration_s else _USUAL_SECONDS
     frame = snap_width(frame, [s * calibration.mm_per_s for s in seconds], page.marks.separators)
     tell("frame", frame)
-    strips = cut_strips(even_light(pixels, paper_background(pixels)), page.geometry, frame)
+    strips = cut_strips(even(), page.geometry, frame)
     traces = (strip_reader or ClassicalStripReader()).read(strips)
     tell("traces", traces)
     candidates, confidence, runner_up = choose_layout(frame, page, config)
@@ -275,39 +273,6 @@ def require_ecg(
             f"{source}: {len(frame.rows)} trace rows, {len(names)} lead names and {len(pulses)} "
             "calibration pulses were found; an ECG page needs two rows and a name or a pulse"
         )
-
-
-def cut_strips(pixels: np.ndarray, geometry: PageGeometry, frame: Frame) -> list[Strip]:
-    """Rectify every trace row with one warp from the original pixels."""
-    scale = float(np.clip(max(geometry.px_per_mm), *_STRIP_PX_PER_MM))
-    baselines = [row.baseline_mm for row in frame.rows]
-    _, page_top, _, page_bottom = geometry.extent_mm
-
-    def cut(index: int) -> Strip:
-        row = frame.rows[index]
-        above, below = _reach(baselines, index)
-        above = min(above, row.baseline_mm - page_top)
-        below = min(below, page_bottom - row.baseline_mm)
-        x0 = min(row.x0_mm, frame.x0_mm) - 2.0
-        x1 = max(row.x1_mm, frame.x1_mm) + 2.0
-        box = (x0, row.baseline_mm - above, x1, row.baseline_mm + below)
-        strip, valid = warp_box(pixels, geometry, box, scale)
-        shown = np.flatnonzero(valid.mean(1) > 0.5)
-        if len(shown) == 0:
-            raise LayoutNotFound(f"row {index + 1} lies outside the picture")
-        top, bottom = int(shown[0]), int(shown[-1]) + 1
-        y0 = box[1] + top / scale
-        inside = valid[top:bottom]
-        return Strip(index, strip[top:bottom], x0, y0, scale, row.baseline_mm, None, inside)
-
-    return side_by_side(cut, range(len(frame.rows)))
-
-
-def _reach(baselines: Sequence[float], index: int) -> tuple[float, float]:
-    """How far from its baseline a row's strokes are followed: past the neighbours' baselines."""
-    above = baselines[index] - baselines[index - 1] if index else 30.0
-    below = baselines[index + 1] - baselines[index] if index + 1 < len(baselines) else 30.0
-    return float(np.clip(1.25 * above, 16.0, 42.0)), float(np.clip(1.25 * below, 16.0, 42.0))
 
 
 def choose_layout(

@@ -55,16 +55,24 @@ def n_terms(degree: int) -> int:
 
 def terms(points: FloatArray, degree: int, derivative: int | None = None) -> FloatArray:
     """Monomials x^i y^j by rising total degree, or their derivatives by x (0) or y (1)."""
-    x, y = points[..., 0], points[..., 1]
-    columns = []
-    for i, j in _exponents(degree):
+    x, y = (_powers(points[..., k], degree) for k in (0, 1))
+    result = np.empty((*points.shape[:-1], n_terms(degree)))
+    for k, (i, j) in enumerate(_exponents(degree)):
         if derivative == 0:
-            columns.append(i * x ** max(i - 1, 0) * y**j)
+            result[..., k] = i * x[max(i - 1, 0)] * y[j]
         elif derivative == 1:
-            columns.append(j * x**i * y ** max(j - 1, 0))
+            result[..., k] = j * x[i] * y[max(j - 1, 0)]
         else:
-            columns.append(x**i * y**j)
-    return np.stack(np.broadcast_arrays(*columns), -1)
+            result[..., k] = x[i] * y[j]
+    return result
+
+
+def _powers(values: FloatArray, degree: int) -> list[FloatArray]:
+    """Return values to the power of 0 to `degree`: products are many times faster than powers."""
+    powers = [np.ones_like(values)]
+    for _ in range(degree):
+        powers.append(powers[-1] * values)
+    return powers
 
 
 def robust_fit(
@@ -77,19 +85,20 @@ def robust_fit(
     rounds: int = 4,
 ) -> FloatArray:
     """Fit by Huber-reweighted least squares; `ridge` shrinks all but the `free` first terms."""
-    penalty = (
-        ridge
-        * np.eye(design.shape[1])
-        * np.linalg.norm(design * weights[:, None]) ** 2
-        / design.shape[1]
-    )
+    n_columns = design.shape[1]
+    penalty: FloatArray = np.zeros((n_columns, n_columns))
+    if ridge:
+        size = np.linalg.norm(design * weights[:, None]) ** 2
+        penalty = ridge * np.eye(n_columns) * size / n_columns
     penalty[np.arange(free), np.arange(free)] = 0.0
+    penalty += 1e-9 * np.eye(n_columns)
     robust = np.ones(len(target))
-    solution = np.zeros(design.shape[1])
+    solution: FloatArray = np.zeros(n_columns)
     for _ in range(rounds):
-        w = (weights * robust)[:, None]
-        normal = (design * w).T @ (design * w) + penalty + 1e-9 * np.eye(design.shape[1])
-        solution = np.linalg.solve(normal, (design * w).T @ (target * w[:, 0]))
+        w = weights * robust
+        weighed = design * w[:, None]
+        normal = weighed.T @ weighed + penalty
+        solution = np.linalg.solve(normal, weighed.T @ (target * w))
         residual = np.abs(target - design @ solution)
         limit = 2.0 * 1.4826 * np.median(residual) + 1e-9
         robust = np.sqrt(np.minimum(1.0, limit / np.maximum(residual, 1e-12)))

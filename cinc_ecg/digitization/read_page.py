@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -38,14 +38,17 @@ class ClassicalPageReader:
 
 
 def read_grid(
-    pixels: np.ndarray, paper: np.ndarray | None = None, waves: Sequence[TileGrid] = ()
+    pixels: np.ndarray,
+    paper: np.ndarray | None = None,
+    waves: Callable[[], Sequence[TileGrid]] = tuple,
 ) -> PageEvidence:
     """Find paper and geometry.
 
     Args:
         pixels: (H, W, 3) picture with dark ink on light paper.
         paper: (H, W) True where somebody else is sure of paper, however dark it looks.
-        waves: Seeds of the 5 mm lattice to try where the spectrum gives none that can be followed.
+        waves: Gives seeds of the 5 mm lattice to try where the spectrum gives none that can be
+            followed.
 
     Raises:
         GridNotFound: The picture shows no grid that can be followed.
@@ -58,9 +61,10 @@ def read_grid(
     try:
         geometry, grid, _ = fit_geometry(density, mask, find_grid(density, mask))
     except GridNotFound:
-        if len(waves) < _LEAST_WAVES:
+        seeds = waves()
+        if len(seeds) < _LEAST_WAVES:
             raise
-        geometry, grid, _ = fit_geometry(density, mask, seed_from_waves(density, mask, waves))
+        geometry, grid, _ = fit_geometry(density, mask, seed_from_waves(density, mask, seeds))
     return PageEvidence(lattice=geometry, page_mask=mask, grid_mask=grid)
 
 

@@ -75,8 +75,8 @@ class ClassicalStripReader:
         colours = page_colours(strips)
         inks = side_by_side(lambda strip: ink_map(strip, colours), strips)
         evidence = side_by_side(Ink.evidence, inks)
-        known = zip(evidence, inks, strips, priors, strict=True)
-        covers = [_guided(*row, self.settings.prior) for row in known]
+        settings = [self.settings.prior] * len(strips)
+        covers = side_by_side(_guided, evidence, inks, strips, priors, settings)
         baselines = [(s.baseline_mm - s.y0_mm) * s.px_per_mm for s in strips]
         limits = _territories(strips)
         paths = trace_paths(covers, baselines, strips[0].px_per_mm, limits)

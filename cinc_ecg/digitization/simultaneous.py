@@ -122,14 +122,14 @@ def solve(
     levels come from linear least squares on what the fit leaves over, twice.
     """
     offsets = np.zeros(len(window.panels))
-    raw, raw_sigma, _ = _read(window, panels, traces, signal, offsets)
+    values, sigma, known = _read(window, panels, traces, signal, offsets)
+    raw, raw_sigma = values, sigma
     for _ in range(2):
-        values, sigma, _ = _read(window, panels, traces, signal, offsets)
         rough = values - np.median(values, 0)
         slope = _slope(window.model, rough, sigma, signal.fs_hz)
         step, _ = _offsets(window.model, rough, sigma, slope)
         offsets = np.clip(offsets - step, -_LARGEST_OFFSET_S, _LARGEST_OFFSET_S)
-    values, sigma, known = _read(window, panels, traces, signal, offsets)
+        values, sigma, known = _read(window, panels, traces, signal, offsets)
     values -= np.median(values, 0)
     _, levels = _offsets(window.model, values, sigma, np.zeros_like(values))
     values -= levels

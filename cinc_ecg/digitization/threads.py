@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 import cv2
@@ -42,3 +43,20 @@ def side_by_side(function: Callable[..., _T], *columns: Iterable[object]) -> lis
         return [function(*part) for part in parts]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda part: function(*part), parts))
+
+
+def beside(function: Callable[[], _T]) -> Callable[[], _T]:
+    """Begin a computation beside what follows; return what waits for its result or its error.
+
+    With one thread nothing begins before the result is asked for. The computation counts as none of
+    the threads: it is for work that leaves the interpreter's lock, beside work that holds it.
+
+    Args:
+        function: Depends on nothing that may change meanwhile and changes nothing.
+    """
+    if _state["threads"] < 2:
+        return cache(function)
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(function)
+    pool.shutdown(wait=False)
+    return future.result

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cinc_ecg.digitization.orient import turned
 from cinc_ecg.digitization.read_page import light_paper, read_grid
+from cinc_ecg.digitization.threads import beside
 from cinc_ecg.errors import GridNotFound
 from cinc_ecg.geometry import densify, to_page
 from cinc_ecg.models.page_card import load_page_net
@@ -60,19 +61,23 @@ class LearnedPageReader:
     def read(self, image: EcgImage) -> PageEvidence:
         """Return evidence; the lattice is None where the picture shows no grid to follow."""
         pixels = light_paper(image.pixels)
-        sight = look(self.net, pixels, self.device)
+        first_look = beside(lambda: look(self.net, pixels, self.device))
         shape = (image.height, image.width)
-        evidence = self._evidence(sight, shape)
-        paper = _full_size(sight.page, shape) > _SURE_PAPER if "paper" in self.parts else None
+        paper = None
+        if "paper" in self.parts:
+            paper = _full_size(first_look().page, shape) > _SURE_PAPER
         try:
-            found = read_grid(pixels, paper, sight.waves if "waves" in self.parts else ())
+            found = read_grid(
+                pixels, paper, lambda: first_look().waves if "waves" in self.parts else ()
+            )
         except GridNotFound:
-            return evidence
+            return self._evidence(first_look(), shape)
         assert found.lattice is not None
+        sight = first_look()
         long_side = max(shape) * _USUAL_PX_PER_MM / max(found.lattice.px_per_mm)
         if long_side < _CLOSE * self.net.config.long_side_px:
             sight = look(self.net, pixels, self.device, round(long_side))
-            evidence = self._evidence(sight, shape)
+        evidence = self._evidence(sight, shape)
         way = evidence.orientation or Orientation()
         names = self._names(pixels, sight, way) if "names" in self.parts else ()
         upright = turned(found.lattice, way.quarter_turns, way.mirrored)

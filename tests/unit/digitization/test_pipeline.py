@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from cinc_ecg.digitization.pipeline import (
     DigitizeConfig,
-    cut_strips,
     digitize,
     merge,
     with_seen_rows,
 )
 from cinc_ecg.digitization.read_page import ClassicalPageReader, light_paper
+from cinc_ecg.digitization.strip_cut import cut_strips
 from cinc_ecg.errors import DigitizationError, GridNotFound, LayoutNotFound, NotAnEcg
+from cinc_ecg.geometry import warp_box
 from cinc_ecg.types import EcgImage, PageEvidence
 
 
@@ -123,6 +125,21 @@ def test_every_row_is_cut_once_and_holds_its_baseline(page, result, stages):
         height = strip.pixels.shape[0] / strip.px_per_mm
         assert strip.y0_mm < strip.baseline_mm < strip.y0_mm + height
         assert strip.valid.shape == strip.pixels.shape[:2]
+
+
+def test_a_row_is_the_same_however_many_others_are_cut(page, result, stages):
+    image, _ = page
+    values = dict(stages)
+    geometry = values["page"].geometry
+    for strip in cut_strips(image.pixels, geometry, values["frame"]):
+        height, width = strip.pixels.shape[:2]
+        x1 = strip.x0_mm + width / strip.px_per_mm
+        y1 = strip.y0_mm + height / strip.px_per_mm
+        box = (strip.x0_mm, strip.y0_mm, x1, y1)
+        alone, _ = warp_box(
+            image.pixels, geometry, box, strip.px_per_mm, interpolation=cv2.INTER_CUBIC
+        )
+        assert np.abs(alone.astype(int) - strip.pixels).max() <= 2
 
 
 def test_an_all_twelve_page_with_a_strip_comes_back(draw, twelve, snr_of):

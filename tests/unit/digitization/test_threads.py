@@ -31,6 +31,15 @@ def test_the_first_error_is_raised(n_threads):
         threads.side_by_side(lambda k: 1 // (k - 3), range(6))
 
 
+def test_what_goes_on_beside_is_done_once_and_raises_when_asked(n_threads):
+    calls = []
+    result = threads.beside(lambda: calls.append(1) or len(calls))
+    assert [result(), result()] == [1, 1]
+    failing = threads.beside(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        failing()
+
+
 def test_columns_of_different_lengths_are_refused(n_threads):
     with pytest.raises(ValueError, match="zip"):
         threads.side_by_side(pow, [1, 2], [1])
