@@ -44,17 +44,17 @@ class Timing:
     peak_mb: float
 
 
-def time_page(pixels: Path, strip_reader: str, threads: int, pages: int) -> Timing:
+def time_page(pixels: Path, readers: str, threads: int, pages: int) -> Timing:
     """Read the page in a file (.npy) several times in this process."""
     import resource
 
     begun = time.perf_counter()
-    from cinc_ecg.batch.work import strip_reader as reader_named
+    from cinc_ecg.batch import work
     from cinc_ecg.digitization.pipeline import digitize
     from cinc_ecg.digitization.threads import set_threads
     from cinc_ecg.types import EcgImage
 
-    reader = reader_named(strip_reader)
+    strips, page = work.strip_reader(readers), work.page_reader(readers)
     set_threads(threads)
     load_s = time.perf_counter() - begun
     image = EcgImage(pixels=np.load(pixels), source=pixels.name)
@@ -64,7 +64,8 @@ def time_page(pixels: Path, strip_reader: str, threads: int, pages: int) -> Timi
         seen: list[tuple[str, float]] = [("", start)]
         digitize(
             image,
-            strip_reader=reader,
+            strip_reader=strips,
+            page_reader=page,
             observe=lambda stage, _, seen=seen: seen.append((stage, time.perf_counter())),
         )
         clock.append(time.perf_counter() - start)
@@ -82,11 +83,11 @@ def _in_bytes() -> bool:
     return sys.platform == "darwin"
 
 
-def in_fresh_process(pixels: Path, strip_reader: str, threads: int, pages: int) -> Timing:
+def in_fresh_process(pixels: Path, readers: str, threads: int, pages: int) -> Timing:
     """Run `time_page` in a process of its own, set up as a worker of a batch is."""
     from cinc_ecg.batch.run import WORKER_SETTINGS
 
-    task = json.dumps([str(pixels), strip_reader, threads, pages])
+    task = json.dumps([str(pixels), readers, threads, pages])
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.page_speed", "--task", task],
         env={**os.environ, **WORKER_SETTINGS},
@@ -96,7 +97,7 @@ def in_fresh_process(pixels: Path, strip_reader: str, threads: int, pages: int) 
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith(_MARK)]
     if done.returncode or not lines:
-        raise SystemExit(f"page_speed: {strip_reader}, {threads} threads: {done.stderr.strip()}")
+        raise SystemExit(f"page_speed: {readers}, {threads} threads: {done.stderr.strip()}")
     return Timing(**json.loads(lines[-1][len(_MARK) :]))
 
 
