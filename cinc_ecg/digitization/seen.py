@@ -21,6 +21,7 @@ _APART = 0.6
 #: It counts when it is at least this long, compared with the longest row, and has few breaks.
 _LEAST_LENGTH = 0.6
 _LEAST_COVERAGE = 0.9
+_BARS = ("I", "II", "III")
 #: Two names are one when their centres are this near.
 _SAME_MM = 3.5
 #: A seen name fills an empty place from this score, and is believed no more than this.
@@ -83,8 +84,10 @@ def joined_names(read: Sequence[LeadName], seen: Sequence[LeadName]) -> tuple[Le
     """Join names read glyph by glyph with names seen by a page reader, in page mm both.
 
     A name that both know is surer; a doubtful reading gives way to a sure sight; a sight fills a
-    place where nothing was read. A sure reading stands.
+    place where nothing was read. A sure reading stands. I, II and III are left as read: a trace or
+    grid line beside the bars makes one more of them for both readers alike.
     """
+    seen = [name for name in seen if name.lead not in _BARS]
     if not seen:
         return tuple(read)
     centres = np.array([_centre(name) for name in seen])

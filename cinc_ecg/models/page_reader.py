@@ -35,7 +35,7 @@ _SEEN_GRID = 0.5
 #: Parts of the evidence, and those that are given unless others are asked for: what has been shown
 #: to help (docs/explanation/digitizer.md).
 PARTS = ("orientation", "trace", "names", "paper", "grid", "waves")
-DEFAULT_PARTS = ("trace", "grid", "waves")
+DEFAULT_PARTS = ("trace", "names", "grid", "waves")
 
 
 class LearnedPageReader:

@@ -66,3 +66,11 @@ def test_a_faint_row_is_found_among_seen_traces(found):
     joined = rows_with_seen(rows, trace, geometry, None, ())
     assert [round(r.baseline_mm) for r in joined] == [50, 80, 110]
     assert joined[-1].x0_mm == pytest.approx(15.0, abs=1.0)
+
+
+def test_bars_stay_as_read():
+    read = (name("I", 10, 10, 0.5),)
+    seen = [name("II", 10, 10, 0.95), name("III", 10, 60, 0.95), name("V1", 80, 10, 0.95)]
+    joined = joined_names(read, seen)
+    assert read[0] in joined
+    assert [n.lead for n in joined] == ["V1", "I"]
