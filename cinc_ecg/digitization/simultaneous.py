@@ -173,7 +173,8 @@ def _read(
     typical = np.sqrt(np.mean(np.where(seen, errors, 0.0) ** 2, 0) / np.maximum(seen.mean(0), 1e-9))
     smeared = uniform_filter1d(np.where(seen, errors, typical) ** 2, width, axis=0)
     sigma = np.sqrt(smeared + (_COMMON * typical) ** 2 + _SMALLEST_SIGMA_MV**2)
-    guess = np.where(known, _GUESS * values.std(0), _UNKNOWN_MV)
+    # A lead that is all gaps never moves.
+    guess = np.where(known, np.maximum(_GUESS * values.std(0), _SMALLEST_SIGMA_MV), _UNKNOWN_MV)
     return values, np.where(seen, sigma, guess), known
 
 

@@ -246,6 +246,15 @@ def test_gaps_stay_gaps_and_spoil_nothing(truth):
     assert all(after[lead] < 1.01 * before[lead] for lead in LIMB_LEADS)
 
 
+def test_a_lead_without_any_ink_hinders_nobody(truth):
+    panels = panels_of()
+    traces = page(panels, truth, np.random.default_rng(2))
+    level = np.full_like(traces[1].y_mm, panels[1].baseline_mm)
+    traces[1] = replace(traces[1], y_mm=level, visible=np.zeros(len(level), bool))
+    signal, _ = reconcile(assemble(panels, traces, FS), panels, traces)
+    assert np.isfinite(signal.samples_mv[:, signal.leads.index("I")]).any()
+
+
 def test_one_misread_stretch_does_not_spread(truth):
     panels = panels_of()
     clean = page(panels, truth, np.random.default_rng(10))
