@@ -137,7 +137,7 @@ def test_a_strip_reader_is_fine_tuned_on_a_folder(ecg_folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("args", "reason", "hint"),
     [
-        (["digitizer", "--init", "packaged", "-o", "OUT"], "config", "--pages"),
+        (["digitizer", "net.tail=8", "--init", "packaged", "-o", "OUT"], "config", "init: "),
         (["digitizer", "--pages", "NONE", "-o", "OUT"], "config", "--init"),
         (["digitizer", "--init", "packaged", "--pages", "NONE", "-o", "O"], "no_records", "NONE"),
         (["dx", "--init", "packaged", "-o", "OUT"], "usage", "digitizer"),
